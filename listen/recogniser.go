@@ -48,6 +48,9 @@ type Request struct {
 	// Beam is how many unfinished texts are followed at once; 0 and 1 mean
 	// greedy decoding.
 	Beam int
+	// Unguarded leaves out the guard against repetition: to measure the bare
+	// model.
+	Unguarded bool
 }
 
 // Hypothesis is what a recogniser made of a Request.
