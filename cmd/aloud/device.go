@@ -7,5 +7,7 @@ import "github.com/spf13/cobra"
 // deviceCommands are the commands that consent, hear and understand. They need
 // cgo for the microphone and the models, and are left out of a server build.
 func deviceCommands(e *env) []*cobra.Command {
-	return []*cobra.Command{}
+	return []*cobra.Command{
+		newEvalCommand(e),
+	}
 }

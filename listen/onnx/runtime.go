@@ -42,7 +42,7 @@ func openSession(file string, inputs, outputs []string, threads int) (*ort.Dynam
 		func() error { return options.SetInterOpNumThreads(1) },
 		func() error { return options.SetExecutionMode(ort.ExecutionModeSequential) },
 		func() error { return options.SetGraphOptimizationLevel(ort.GraphOptimizationLevelEnableAll) },
-		func() error { return options.SetCpuMemArena(false) },
+		func() error { return options.SetCpuMemArena(true) },
 		func() error { return options.SetMemPattern(false) },
 		func() error { return options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0") },
 	} {
