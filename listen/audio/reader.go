@@ -45,7 +45,7 @@ type decoder interface {
 type Reader struct {
 	name     string
 	dec      decoder
-	resample *resampler // nil at 16 kHz
+	resample *Resampler // nil at 16 kHz
 	close    io.Closer
 
 	frames  []float32 // interleaved, as the decoder gave them
@@ -116,7 +116,7 @@ func readerOf(name string, dec decoder) (*Reader, error) {
 		mono:   make([]float32, blockFrames),
 	}
 	if info.Rate != Rate {
-		r.resample = newResampler(info.Rate, Rate)
+		r.resample = NewResampler(info.Rate, Rate)
 	}
 	return r, nil
 }
@@ -162,7 +162,7 @@ func (r *Reader) Close() error {
 		clear(held[:cap(held)])
 	}
 	if r.resample != nil {
-		r.resample.wipe()
+		r.resample.Wipe()
 	}
 	r.out, r.partial, r.err = nil, 0, aloud.Errorf(aloud.EINVALID, "%s is closed", r.name)
 	if r.close == nil {
@@ -188,9 +188,9 @@ func (r *Reader) fill() {
 	if r.resample == nil {
 		r.outBuf = append(r.outBuf, r.mono...)
 	} else {
-		r.outBuf = r.resample.push(r.outBuf, r.mono)
+		r.outBuf = r.resample.Push(r.outBuf, r.mono)
 		if err != nil {
-			r.outBuf = r.resample.flush(r.outBuf)
+			r.outBuf = r.resample.Flush(r.outBuf)
 		}
 	}
 	clamp(r.outBuf)

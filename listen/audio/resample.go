@@ -12,10 +12,10 @@ const (
 	maxPhases  = 1024  // filter positions between two input samples
 )
 
-// resampler changes the rate by a ratio up/down with a polyphase FIR filter.
+// Resampler changes the rate by a ratio up/down with a polyphase FIR filter.
 // Rates with a large common divisor (all the usual ones) have one exact filter
 // for each position; others use the 1024 nearest, blended linearly.
-type resampler struct {
+type Resampler struct {
 	up, down int
 	half     int         // input samples on either side of an output sample
 	phases   [][]float32 // [position][tap]; one more than positions, for blending
@@ -29,9 +29,10 @@ type resampler struct {
 	given   int64 // output samples so far
 }
 
-func newResampler(from, to int) *resampler {
+// NewResampler makes one for a stream.
+func NewResampler(from, to int) *Resampler {
 	g := gcd(from, to)
-	r := &resampler{up: to / g, down: from / g}
+	r := &Resampler{up: to / g, down: from / g}
 	// In units of an input sample: the narrower of the two bands counts.
 	cut := passShare * min(1, float64(to)/float64(from))
 	r.half = int(math.Ceil(crossings / min(1, float64(to)/float64(from))))
@@ -61,8 +62,8 @@ func tapsAt(frac float64, half int, cut float64) []float32 {
 	return out
 }
 
-// push takes input and appends the output that it completes to dst.
-func (r *resampler) push(dst, in []float32) []float32 {
+// Push takes input and appends the output that it completes to dst.
+func (r *Resampler) Push(dst, in []float32) []float32 {
 	if !r.primed { // the filter starts in silence
 		r.history = append(r.history[:0], make([]float32, r.half-1)...)
 		r.pos, r.primed = r.half-1, true
@@ -72,9 +73,9 @@ func (r *resampler) push(dst, in []float32) []float32 {
 	return r.run(dst, math.MaxInt64)
 }
 
-// flush appends the output that was still waiting for input: the recording's
+// Flush appends the output that was still waiting for input: the recording's
 // length is kept, to the sample.
-func (r *resampler) flush(dst []float32) []float32 {
+func (r *Resampler) Flush(dst []float32) []float32 {
 	if !r.primed {
 		return dst
 	}
@@ -83,7 +84,7 @@ func (r *resampler) flush(dst []float32) []float32 {
 	return r.run(dst, total)
 }
 
-func (r *resampler) run(dst []float32, total int64) []float32 {
+func (r *Resampler) run(dst []float32, total int64) []float32 {
 	for r.pos+r.half < len(r.history) && r.given < total {
 		dst = append(dst, r.at(r.history[r.pos-r.half+1:r.pos+r.half+1]))
 		r.given++
@@ -99,7 +100,7 @@ func (r *resampler) run(dst []float32, total int64) []float32 {
 	return dst
 }
 
-func (r *resampler) at(window []float32) float32 {
+func (r *Resampler) at(window []float32) float32 {
 	if r.exact {
 		return dot(r.phases[r.frac], window)
 	}
@@ -109,8 +110,8 @@ func (r *resampler) at(window []float32) float32 {
 	return (1-blend)*dot(r.phases[p], window) + blend*dot(r.phases[p+1], window)
 }
 
-// wipe overwrites the input that is still held.
-func (r *resampler) wipe() { clear(r.history[:cap(r.history)]) }
+// Wipe overwrites the input that is still held.
+func (r *Resampler) Wipe() { clear(r.history[:cap(r.history)]) }
 
 // dot keeps four sums, so that one multiplication need not wait for another.
 func dot(a, b []float32) float32 {

@@ -14,14 +14,14 @@ func tone(rate int, hz, seconds float64) []float32 {
 }
 
 func resampled(from int, in []float32, block int) []float32 {
-	r := newResampler(from, Rate)
+	r := NewResampler(from, Rate)
 	var out []float32
 	for len(in) > 0 {
 		n := min(block, len(in))
-		out = r.push(out, in[:n])
+		out = r.Push(out, in[:n])
 		in = in[n:]
 	}
-	return r.flush(out)
+	return r.Flush(out)
 }
 
 // A tone below the cut-off keeps its place in time, its pitch and its level; one
@@ -74,10 +74,10 @@ func TestResampleBlocks(t *testing.T) {
 }
 
 func TestResampleKeepsLittle(t *testing.T) {
-	r := newResampler(48000, Rate)
+	r := NewResampler(48000, Rate)
 	var out []float32
 	for range 1000 {
-		out = r.push(out[:0], make([]float32, 2048))
+		out = r.Push(out[:0], make([]float32, 2048))
 	}
 	if len(r.history) > 1000 {
 		t.Errorf("%d input samples are held", len(r.history))
@@ -85,11 +85,11 @@ func TestResampleKeepsLittle(t *testing.T) {
 }
 
 func BenchmarkResample48k(b *testing.B) {
-	r := newResampler(48000, Rate)
+	r := NewResampler(48000, Rate)
 	in := tone(48000, 440, 1)
 	var out []float32
 	b.SetBytes(int64(4 * len(in)))
 	for b.Loop() {
-		out = r.push(out[:0], in)
+		out = r.Push(out[:0], in)
 	}
 }

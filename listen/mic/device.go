@@ -1,0 +1,98 @@
+package mic
+
+import (
+	"strings"
+
+	"github.com/gen2brain/malgo"
+
+	"aloud.example/aloud"
+)
+
+// Device is a microphone, or something that behaves like one.
+type Device struct {
+	Name    string
+	Default bool
+}
+
+// Devices lists the microphones of this machine. It opens none of them.
+func Devices(cfg Config) ([]Device, error) {
+	h, err := openHost(cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	found, err := h.captures()
+	if err != nil {
+		return nil, err
+	}
+	var list []Device
+	for _, info := range found {
+		list = append(list, Device{Name: info.Name(), Default: info.IsDefault != 0})
+	}
+	return list, nil
+}
+
+// host is the audio system of the machine.
+type host struct {
+	ctx *malgo.AllocatedContext
+}
+
+func openHost(cfg Config) (*host, error) {
+	// The list is our own: miniaudio's ends in a device that hears silence for
+	// ever, and nobody would be told that there is no microphone.
+	backends := []malgo.Backend{
+		malgo.BackendWasapi, malgo.BackendDsound, malgo.BackendWinmm, malgo.BackendCoreaudio, malgo.BackendSndio,
+		malgo.BackendAudio4, malgo.BackendOss, malgo.BackendPulseaudio, malgo.BackendAlsa, malgo.BackendJack,
+	}
+	if cfg.Silent {
+		// malgo 0.11.24 counts one too few: miniaudio has a "custom" backend first.
+		backends = []malgo.Backend{malgo.BackendNull + 1}
+	}
+	ctx, err := malgo.InitContext(backends, malgo.ContextConfig{}, nil)
+	if err != nil {
+		return nil, aloud.Errorf(aloud.EUNAVAILABLE, "this machine has no audio system to record with (%w): start PulseAudio or PipeWire, or listen to a file", err)
+	}
+	return &host{ctx: ctx}, nil
+}
+
+func (h *host) close() {
+	_ = h.ctx.Uninit() // nothing can be done about it, and the process goes on
+	h.ctx.Free()
+}
+
+func (h *host) captures() ([]malgo.DeviceInfo, error) {
+	found, err := h.ctx.Devices(malgo.Capture)
+	if err != nil {
+		return nil, aloud.Errorf(aloud.EUNAVAILABLE, "the microphones can't be listed: %w", err)
+	}
+	return found, nil
+}
+
+// find returns the one microphone that a name means: all of its name, or a part
+// that no other has. The default one has no name.
+func (h *host) find(name string) (*malgo.DeviceInfo, error) {
+	found, err := h.captures()
+	if err != nil {
+		return nil, err
+	}
+	var part []*malgo.DeviceInfo
+	var names []string
+	for i := range found {
+		if found[i].Name() == name {
+			return &found[i], nil
+		}
+		if strings.Contains(strings.ToLower(found[i].Name()), strings.ToLower(name)) {
+			part = append(part, &found[i])
+		}
+		names = append(names, "\""+found[i].Name()+"\"")
+	}
+	switch {
+	case len(found) == 0:
+		return nil, aloud.Errorf(aloud.ENOTFOUND, "there is no microphone %.80q: this machine has none", name)
+	case len(part) == 0:
+		return nil, aloud.Errorf(aloud.ENOTFOUND, "there is no microphone %.80q: this machine has %s", name, strings.Join(names, ", "))
+	case len(part) > 1:
+		return nil, aloud.Errorf(aloud.EINVALID, "%.80q fits more than one of the microphones %s: give the whole name", name, strings.Join(names, ", "))
+	}
+	return part[0], nil
+}
