@@ -111,3 +111,18 @@ func (p Pending) ID() aloud.SignalID { return p.claims.JTI }
 
 // IsZero reports whether p is no signal at all.
 func (p Pending) IsZero() bool { return p.grant.IsZero() }
+
+// Peek reads what Encode wrote to show it. It is no Pending: nothing can be
+// signed from it.
+func Peek(data []byte) (Signal, error) {
+	var c claims
+	if err := jws.Unmarshal(data, &c); err != nil {
+		return Signal{}, aloud.Errorf(aloud.EINVALID, "the waiting signal: %w", err)
+	}
+	if err := c.checkIntent(); err != nil {
+		return Signal{}, err
+	}
+	s := c.signal()
+	s.SentAt, s.Expires = time.Time{}, time.Time{}
+	return s, nil
+}

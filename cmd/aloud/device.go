@@ -8,6 +8,10 @@ import "github.com/spf13/cobra"
 // cgo for the microphone and the models, and are left out of a server build.
 func deviceCommands(e *env) []*cobra.Command {
 	return []*cobra.Command{
+		newEnrolCommand(e),
+		newWithdrawCommand(e),
+		newEraseCommand(e),
+		newOutboxCommand(e),
 		newEvalCommand(e),
 	}
 }
