@@ -17,7 +17,7 @@ BUILD := $(GO) build -trimpath -buildvcs=$(STAMP)
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build ## speech to bid, end to end, as a story (ARGS="--keep" leaves the server running)
@@ -72,6 +72,10 @@ fmt: ## format all Go files
 .PHONY: licences
 licences: | prerequisites ## the licence of every module in the binary
 	@scripts/licences.sh
+
+.PHONY: licences-text
+licences-text: | prerequisites ## their licence files, to go along with a binary
+	@scripts/licences.sh --text
 
 .PHONY: clips
 clips: ## make the demo's clips again with flite, espeak-ng, sox and oggenc

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints a table of the modules that the binary links and their licences, as
-# their own licence files say; fails where it can't tell.
+# their own licence files say, or with --text the files themselves; fails where
+# it can't tell.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 go=${GO:-go}
@@ -28,7 +29,13 @@ while IFS=$'\t' read -r path version dir; do
   while IFS= read -r f; do files+=("$f"); done < <(find "$dir" -maxdepth 1 -iregex '.*/\(licen[cs]e\|copying\|unlicense\)[^/]*' -type f | sort)
   if [ ${#files[@]} -eq 0 ]; then licence=unknown; else licence=$(kind "${files[@]}"); fi
   [ "$licence" != unknown ] || unknown=1
-  printf '%-14s %s %s\n' "$licence" "$path" "$version"
+  if [ "${1:-}" = --text ]; then
+    printf '%s %s (%s)\n\n' "$path" "$version" "$licence"
+    [ ${#files[@]} -eq 0 ] || cat "${files[@]}"
+    printf '\n%s\n\n' "--------------------------------------------------------------------------------"
+  else
+    printf '%-14s %s %s\n' "$licence" "$path" "$version"
+  fi
 done < <("$go" list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}}{{"\t"}}{{.Version}}{{"\t"}}{{.Dir}}{{end}}{{end}}' ./cmd/aloud | sort -u)
 
 if [ $unknown = 1 ]; then
