@@ -1,0 +1,242 @@
+package server
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"aloud.example/aloud"
+)
+
+// The files of a data directory, relative to it.
+const (
+	LockFile     = "lock"
+	StampFile    = "simulated"
+	TokenFile    = "operator.token"
+	KeyDir       = "keys"
+	ServerKey    = "keys/server.key" // countersigns receipts
+	LogKey       = "keys/log.key"    // signs the log's checkpoints
+	KEK          = "keys/kek"        // wraps participants' keys
+	SecretKey    = "keys/secret"     // for noise and for signed addresses
+	DatabaseFile = "aloud.db"
+	KeysFile     = "keys.db"
+	SourcesFile  = "sources.json"
+	StreamDir    = "stream"
+	LogDir       = "log"
+)
+
+// Data is a data directory that this process holds alone.
+type Data struct {
+	Dir       string
+	Simulated bool
+	Fresh     bool // made just now
+
+	ServerKey     ed25519.PrivateKey
+	LogSigner     string // the log's key in the form of note.NewSigner
+	LogVKey       string // its public half, as /v1/notice publishes it
+	Secret        []byte // 32 bytes
+	OperatorToken string
+
+	lock *os.File
+}
+
+// OpenData takes the directory, making it if it is not there. Close gives it
+// back.
+func OpenData(dir string, simulated bool) (*Data, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, aloud.Errorf(aloud.EINVALID, "the data directory: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, KeyDir), 0o700); err != nil {
+		return nil, aloud.Errorf(aloud.EINVALID, "the data directory can't be made: %w", err)
+	}
+	d := &Data{Dir: dir, Simulated: simulated}
+	if d.lock, err = lockFile(d.Path(LockFile)); err != nil {
+		return nil, err
+	}
+	if err := d.load(); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Path is a file of the directory.
+func (d *Data) Path(name string) string { return filepath.Join(d.Dir, filepath.FromSlash(name)) }
+
+// Close gives the directory back.
+func (d *Data) Close() {
+	if d.lock != nil {
+		_ = d.lock.Close() // ends the lock as well
+		d.lock = nil
+	}
+}
+
+func (d *Data) load() error {
+	if err := d.stamp(); err != nil {
+		return err
+	}
+	var err error
+	if d.ServerKey, err = loadServerKey(d.Path(ServerKey)); err != nil {
+		return err
+	}
+	if d.LogSigner, d.LogVKey, err = loadLogKey(d.Path(LogKey), d.Path(LogKey+".pub")); err != nil {
+		return err
+	}
+	if d.Secret, err = loadOrMake(d.Path(SecretKey), func() ([]byte, error) { return random(32), nil }); err != nil {
+		return err
+	}
+	if len(d.Secret) != 32 {
+		return damaged(SecretKey)
+	}
+	token, err := loadOrMake(d.Path(TokenFile), func() ([]byte, error) {
+		return []byte("op_" + base64.RawURLEncoding.EncodeToString(random(32)) + "\n"), nil
+	})
+	d.OperatorToken = strings.TrimSpace(string(token))
+	return err
+}
+
+// stamp checks that the directory is of the kind that is asked for. The server
+// key is made after the stamp, so a directory with a key has had its chance.
+func (d *Data) stamp() error {
+	stamped, err := Stamped(d.Dir)
+	if err != nil {
+		return err
+	}
+	_, keyErr := os.Stat(d.Path(ServerKey))
+	d.Fresh = errors.Is(keyErr, fs.ErrNotExist)
+	switch {
+	case stamped && !d.Simulated:
+		return aloud.Errorf(aloud.EINVALID, "the data directory %s is simulated, for life: start with --simulate, or choose another by --data", d.Dir)
+	case !stamped && d.Simulated && !d.Fresh:
+		return aloud.Errorf(aloud.EINVALID, "the data directory %s holds a real server's data: it can't be simulated; choose another by --data", d.Dir)
+	case d.Simulated && !stamped:
+		return WriteFile(d.Path(StampFile), []byte("This directory holds simulated data. Nothing in it may ever count as real.\n"))
+	}
+	return nil
+}
+
+// Stamped reports whether a directory is simulated.
+func Stamped(dir string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, StampFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, aloud.Errorf(aloud.EINVALID, "the data directory's stamp can't be read: %w", err)
+	}
+	return true, nil
+}
+
+func loadServerKey(path string) (ed25519.PrivateKey, error) {
+	data, err := loadOrMake(path, func() ([]byte, error) {
+		_, key, err := ed25519.GenerateKey(nil)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return nil, damaged(ServerKey)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if own, ok := key.(ed25519.PrivateKey); ok && err == nil {
+		return own, nil
+	}
+	return nil, damaged(ServerKey)
+}
+
+// loadLogKey makes a key whose name, the log's origin, is the key's own: two
+// servers never share one. The public half lies beside it for others to copy.
+func loadLogKey(path, public string) (signer, vkey string, err error) {
+	data, err := loadOrMake(path, func() ([]byte, error) {
+		skey, vkey, err := note.GenerateKey(rand.Reader, fmt.Sprintf("aloud.example/log/%x", random(8)))
+		return []byte(skey + "\n" + vkey + "\n"), err
+	})
+	if err != nil {
+		return "", "", err
+	}
+	signer, rest, _ := strings.Cut(string(data), "\n")
+	vkey = strings.TrimSpace(rest)
+	if _, err := note.NewSigner(signer); err != nil {
+		return "", "", damaged(LogKey)
+	}
+	if _, err := note.NewVerifier(vkey); err != nil {
+		return "", "", damaged(LogKey)
+	}
+	if _, err := os.Stat(public); errors.Is(err, fs.ErrNotExist) {
+		return signer, vkey, WriteFile(public, []byte(vkey+"\n"))
+	}
+	return signer, vkey, nil
+}
+
+// loadOrMake reads a secret, or makes it at the first start. It refuses one
+// that others on this machine could read.
+func loadOrMake(path string, make func() ([]byte, error)) ([]byte, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err := make()
+		if err != nil {
+			return nil, err
+		}
+		return data, WriteFile(path, data)
+	}
+	if err != nil {
+		return nil, aloud.Errorf(aloud.EINVALID, "%s can't be read: %w", filepath.Base(path), err)
+	}
+	if open := info.Mode().Perm() & 0o077; open != 0 && !everyFileIsOpen {
+		return nil, aloud.Errorf(aloud.EINVALID, "%s can be read by others: run: chmod 600 %s", filepath.Base(path), path)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, aloud.Errorf(aloud.EINVALID, "%s can't be read: %w", filepath.Base(path), err)
+	}
+	return data, nil
+}
+
+// WriteFile makes or replaces a file of mode 0600 so that a crash leaves the
+// old one or the new one, whole.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return aloud.Errorf(aloud.EINVALID, "cannot write into the data directory: %w", err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(path))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return aloud.Errorf(aloud.EINVALID, "cannot write %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
+func damaged(name string) error {
+	return aloud.Errorf(aloud.EINVALID, "%s is damaged: restore it from a backup; a new one would be another server", name)
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // documented never to return an error
+	return b
+}
