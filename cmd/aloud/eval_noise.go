@@ -28,7 +28,7 @@ func noisy(clips []*clip, c *clip, kind string, snr float64) []float32 {
 	if kind == "babble" {
 		noise = babble(clips, c, r)
 	} else {
-		noise = coloured(len(c.samples), r)
+		noise = steadyNoise(len(c.samples), r)
 	}
 	gain := level(c.samples) / level(noise) * math.Pow(10, -snr/20)
 	out := make([]float32, len(c.samples))
@@ -55,7 +55,7 @@ func babble(clips []*clip, c *clip, r *rand.Rand) []float32 {
 	}
 	out := make([]float32, len(c.samples))
 	if len(others) == 0 {
-		return coloured(len(out), r)
+		return steadyNoise(len(out), r)
 	}
 	for range talkers {
 		o := others[r.IntN(len(others))].samples
@@ -68,9 +68,9 @@ func babble(clips []*clip, c *clip, r *rand.Rand) []float32 {
 	return out
 }
 
-// coloured is noise whose power falls by 0, 3 or 6 dB an octave (white, pink,
+// steadyNoise is noise whose power falls by 0, 3 or 6 dB an octave (white, pink,
 // brown), chosen by chance.
-func coloured(n int, r *rand.Rand) []float32 {
+func steadyNoise(n int, r *rand.Rand) []float32 {
 	out := make([]float32, n)
 	colour := r.IntN(3)
 	var pink [7]float64
