@@ -75,3 +75,13 @@ func (s Seed) derive(parts ...string) []byte {
 	}
 	return mac.Sum(nil)
 }
+
+// Field returns the value of a record's field, "" if it has none of that name.
+func (r Record) Field(name string) string {
+	for _, f := range r.Fields {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return ""
+}
