@@ -29,8 +29,18 @@ func Marshal(v any) ([]byte, error) {
 }
 
 // Unmarshal reads into v exactly what Marshal would have written for it, and
-// refuses every other spelling, naming the member at fault where it can.
+// refuses every other spelling: it reads leniently, writes what it read, and
+// compares. Only where that fails does it look for the member at fault.
 func Unmarshal(data []byte, v any) error {
+	if err := json.Unmarshal(data, v); err == nil {
+		again, err := Marshal(v)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(again, data) {
+			return nil
+		}
+	}
 	if err := Check(data); err != nil {
 		return err
 	}
@@ -39,14 +49,7 @@ func Unmarshal(data []byte, v any) error {
 	if err := d.Decode(v); err != nil {
 		return aloud.Errorf(aloud.EINVALID, "%s", reason(err))
 	}
-	again, err := Marshal(v)
-	if err != nil {
-		return err
-	}
-	if !bytes.Equal(again, data) {
-		return aloud.Errorf(aloud.EINVALID, "the JSON is not in its canonical form: members in the documented order, none empty or missing, no spaces, numbers in their shortest form")
-	}
-	return nil
+	return aloud.Errorf(aloud.EINVALID, "the JSON is not in its canonical form: members in the documented order, none empty or missing, no spaces, numbers in their shortest form")
 }
 
 // UnmarshalSpaced is Unmarshal for JSON that people may have formatted: spaces
