@@ -187,10 +187,10 @@ func loadLogKey(path, public string) (signer, vkey string, err error) {
 
 // loadOrMake reads a secret, or makes it at the first start. It refuses one
 // that others on this machine could read.
-func loadOrMake(path string, make func() ([]byte, error)) ([]byte, error) {
+func loadOrMake(path string, fresh func() ([]byte, error)) ([]byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		data, err := make()
+		data, err := fresh()
 		if err != nil {
 			return nil, err
 		}

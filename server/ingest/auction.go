@@ -95,9 +95,6 @@ func (a *API) evidence(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	evidence, err := a.Evidence.Evidence(r.Context(), bid)
-	if aloud.ErrorCode(err) == aloud.EPENDING {
-		w.Header().Set("Retry-After", "2")
-	}
 	if err != nil {
 		return err
 	}

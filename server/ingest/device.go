@@ -35,7 +35,7 @@ type Notice struct {
 // SignedReceipt is a receipt in the JWS General JSON Serialization.
 type SignedReceipt struct {
 	Payload    string             `json:"payload" pattern:"^[A-Za-z0-9_-]+$" maxLength:"16384" doc:"the receipt, base64url"`
-	Signatures []ReceiptSignature `json:"signatures" minItems:"1" maxItems:"2" doc:"the device's, then the server's"`
+	Signatures []ReceiptSignature `json:"signatures" nullable:"false" minItems:"1" maxItems:"2" doc:"the device's, then the server's"`
 }
 
 // ReceiptSignature is one signature of a SignedReceipt.
@@ -52,7 +52,7 @@ type Enrolled struct {
 
 // SignalBatch is what a device sends.
 type SignalBatch struct {
-	Signals []string `json:"signals" minItems:"1" maxItems:"64" maxLength:"4096" pattern:"^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$" doc:"compact JWS, each signed by the device"`
+	Signals []string `json:"signals" nullable:"false" minItems:"1" maxItems:"64" maxLength:"4096" pattern:"^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$" doc:"compact JWS, each signed by the device"`
 }
 
 // SignalDone is what became of one signal.

@@ -10,7 +10,6 @@ func (a *API) healthRoutes() {
 	a.raw(Route{Method: http.MethodGet, Path: "/readyz", From: FromAnyone, Always: true}, "ready", "The consumers have caught up and requests are answered", nil, nil,
 		func(w http.ResponseWriter, _ *http.Request) error {
 			if err := a.Ready(); err != nil {
-				w.Header().Set("Retry-After", "1")
 				return err
 			}
 			return writeText(w, "ready\n")

@@ -108,44 +108,51 @@ func newProblem(code aloud.Code, httpStatus int, detail string) *Problem {
 	}
 }
 
-// problemTransformer replaces huma's own error body by ours, and drops the
-// values that it would echo.
-func problemTransformer(_ huma.Context, _ string, v any) (any, error) {
-	m, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
+// problemTransformer replaces huma's own error body by ours, without the values
+// that it would echo, and sets the headers that go with a problem.
+func problemTransformer(ctx huma.Context, _ string, v any) (any, error) {
+	if m, ok := v.(*huma.ErrorModel); ok {
+		v = problemOfModel(m)
+	}
+	if p, ok := v.(*Problem); ok {
+		p.headers(ctx.SetHeader)
+	}
+	return v, nil
+}
+
+func problemOfModel(m *huma.ErrorModel) *Problem {
+	if m.Status >= 500 {
+		return problemOf(errors.New(m.Detail))
 	}
 	detail := m.Detail
-	if m.Status >= 500 {
-		detail = problemOf(errors.New(m.Detail)).Detail
-	}
-	for i, e := range m.Errors {
-		if m.Status >= 500 || i == 5 {
-			break
-		}
+	for i, e := range m.Errors[:min(len(m.Errors), 5)] {
 		sep := "; "
 		if i == 0 {
 			sep = ": "
 		}
 		detail += sep + strings.TrimSpace(e.Location+" "+e.Message)
 	}
-	return newProblem(codeOf(m.Status), m.Status, detail), nil
+	return newProblem(codeOf(m.Status), m.Status, detail)
+}
+
+// headers sets what goes with a problem's status.
+func (p *Problem) headers(set func(name, value string)) {
+	set("Cache-Control", "no-store")
+	switch p.Status {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		set("Retry-After", "1")
+	case http.StatusAccepted:
+		set("Retry-After", "2")
+	}
 }
 
 // write sends the problem.
 func (p *Problem) write(w http.ResponseWriter) {
 	h := w.Header()
 	h.Set("Content-Type", problemType)
-	h.Set("Cache-Control", "no-store")
-	switch p.Status {
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		if h.Get("Retry-After") == "" {
-			h.Set("Retry-After", "1")
-		}
-	case http.StatusUnauthorized:
-		if h.Get("WWW-Authenticate") == "" {
-			h.Set("WWW-Authenticate", "Bearer")
-		}
+	p.headers(h.Set)
+	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", "Bearer")
 	}
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // the client is gone, or the status says enough
