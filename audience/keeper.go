@@ -107,7 +107,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 		return err
 	}
 	for {
-		err := k.cfg.Stream.Read(ctx, k.position()+1, func(batch []collector.Message) error { return k.take(ctx, batch) })
+		err := k.cfg.Stream.Read(ctx, k.Position()+1, func(batch []collector.Message) error { return k.take(ctx, batch) })
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -203,7 +203,8 @@ func (k *Keeper) placeRule(r PlacedRule) {
 	byCategory[r.Rule.Category] = append(byCategory[r.Rule.Category], r)
 }
 
-func (k *Keeper) position() uint64 {
+// Position is the sequence up to which every partition was applied.
+func (k *Keeper) Position() uint64 {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.all

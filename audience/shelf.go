@@ -77,11 +77,11 @@ func (s *Shelf) publish(ctx context.Context, a Audience) error {
 		return aloud.Errorf(aloud.EINTERNAL, "a rule can't be written: %w", err)
 	}
 	m := collector.Member{At: s.now(), Rule: &collector.RuleChange{Audience: a.ID, Rule: rule}}
-	g, ctx := errgroup.WithContext(ctx)
+	g, publishing := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for partition := range uint16(collector.Partitions) {
 		g.Go(func() error {
-			_, err := collector.PublishRule(ctx, s.Stream, partition, m)
+			_, err := collector.PublishRule(publishing, s.Stream, partition, m)
 			return err
 		})
 	}
