@@ -374,7 +374,7 @@ func (b *batch) end(ctx context.Context, m collector.Member, ended []consent.Pur
 		}
 	}
 	b.k.standings.Remove(m.Participant)
-	if err := b.tx.DropRecords(ctx, m.Ended); err != nil {
+	if err := b.tx.DropRecords(ctx, m.Participant, ended, b.message.Seq); err != nil {
 		return err
 	}
 	if err := b.k.cfg.Eraser.Withdraw(ctx, b.tx, m.Participant, ended); err != nil {
@@ -394,7 +394,7 @@ func (b *batch) end(ctx context.Context, m collector.Member, ended []consent.Pur
 }
 
 func (b *batch) erased(ctx context.Context, m collector.Member) error {
-	if err := b.putRecord(ctx, RecordRow{}, collector.NewRecord(m.Seed, collector.RecordErasure, "", "at", stamp(m.At)), m.Seed, ""); err != nil {
+	if err := b.putRecord(ctx, RecordRow{Cause: b.message.Seq}, collector.NewRecord(m.Seed, collector.RecordErasure, "", "at", stamp(m.At)), m.Seed, ""); err != nil {
 		return err
 	}
 	p, ok, err := b.tx.Forgotten(ctx, m.Forget)
@@ -436,7 +436,8 @@ func (b *batch) recordFrom(ctx context.Context, p aloud.ParticipantID, seed coll
 		return err
 	}
 	return b.tx.PutRecord(ctx, RecordRow{
-		ID: collector.RecordID(seed, kind, key), Kind: kind, Participant: p, Ref: ref, Handle: handle, Sealed: sealed,
+		ID: collector.RecordID(seed, kind, key), Kind: kind, Participant: p, Purpose: purpose, Cause: b.message.Seq,
+		Ref: ref, Handle: handle, Sealed: sealed,
 	})
 }
 

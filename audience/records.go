@@ -18,6 +18,7 @@ type RecordStore interface {
 	// FindRecords lists a participant's records of a kind and reference.
 	FindRecords(ctx context.Context, p aloud.ParticipantID, kind, ref string) ([]KeptRecord, error)
 	SignalOf(ctx context.Context, id aloud.SignalID) (SignalRow, bool, error)
+	// AppendRecord appends one that came after all that was applied so far.
 	AppendRecord(ctx context.Context, r RecordRow) (seq int64, err error)
 	Standing(ctx context.Context, p aloud.ParticipantID) (collector.StandingRow, error)
 }
@@ -78,7 +79,7 @@ func (r *Records) Append(ctx context.Context, p aloud.ParticipantID, purpose con
 		return 0, err
 	}
 	return r.Store.AppendRecord(ctx, RecordRow{
-		ID: collector.RecordID(seed, kind, ref), Kind: kind, Participant: p, Ref: ref, Handle: handle, Sealed: sealed,
+		ID: collector.RecordID(seed, kind, ref), Kind: kind, Participant: p, Purpose: purpose, Ref: ref, Handle: handle, Sealed: sealed,
 	})
 }
 

@@ -60,9 +60,10 @@ type EndingTx interface {
 	DropMembers(ctx context.Context, p aloud.ParticipantID) error
 	// DropBehaviour removes behavioural counts and the ids of events.
 	DropBehaviour(ctx context.Context, p aloud.ParticipantID) error
-	// DropRecords takes the content out of the records under some keys. What
-	// the log holds already keeps its commitment, of nobody.
-	DropRecords(ctx context.Context, handles []collector.Handle) error
+	// DropRecords takes the content out of a participant's records under some
+	// purposes that came before a sequence. What the log holds already keeps
+	// its commitment, of nobody.
+	DropRecords(ctx context.Context, p aloud.ParticipantID, ended []consent.Purpose, before uint64) error
 	// Forgotten finds the participant that an erasure names.
 	Forgotten(ctx context.Context, h aloud.Hash) (aloud.ParticipantID, bool, error)
 	// DropParticipant removes every row of a participant.
@@ -92,6 +93,8 @@ type RecordRow struct {
 	ID          aloud.Hash
 	Kind        string
 	Participant aloud.ParticipantID // "" for an erasure
+	Purpose     consent.Purpose     // of the key it is under
+	Cause       uint64              // the stream's sequence that it came from
 	Ref         string              // what finds it again: a jti, a receipt's hash
 	Handle      collector.Handle    // zero for an erasure, which is in the clear
 	Sealed      []byte

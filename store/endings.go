@@ -5,6 +5,7 @@ import (
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/collector"
+	"aloud.example/aloud/consent"
 )
 
 // DropSignals implements audience.EndingTx.
@@ -30,12 +31,14 @@ func (t *Tx) DropBehaviour(ctx context.Context, p aloud.ParticipantID) error {
 }
 
 // DropRecords implements audience.EndingTx.
-func (t *Tx) DropRecords(ctx context.Context, handles []collector.Handle) error {
-	for _, h := range handles {
-		if err := t.exec(ctx, `DELETE FROM commitments WHERE handle = $1 AND leaf_index IS NULL`, h[:]); err != nil {
+func (t *Tx) DropRecords(ctx context.Context, p aloud.ParticipantID, ended []consent.Purpose, before uint64) error {
+	for _, purpose := range ended {
+		if err := t.exec(ctx, `DELETE FROM commitments
+			WHERE participant = $1 AND purpose = $2 AND cause < $3 AND leaf_index IS NULL`, p, purpose, before); err != nil {
 			return err
 		}
-		if err := t.exec(ctx, `UPDATE commitments SET participant = NULL, ref = NULL, sealed = NULL, handle = NULL WHERE handle = $1`, h[:]); err != nil {
+		if err := t.exec(ctx, `UPDATE commitments SET participant = NULL, ref = NULL, sealed = NULL, handle = NULL
+			WHERE participant = $1 AND purpose = $2 AND cause < $3`, p, purpose, before); err != nil {
 			return err
 		}
 	}

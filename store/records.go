@@ -30,14 +30,18 @@ func (t *Tx) putRecord(ctx context.Context, r audience.RecordRow) (int64, error)
 	if r.Participant != "" {
 		handle = r.Handle[:]
 	}
-	return seq, t.exec(ctx, `INSERT INTO commitments (seq, id, kind, participant, ref, handle, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		seq, r.ID[:], r.Kind, null(r.Participant), null(r.Ref), handle, r.Sealed)
+	return seq, t.exec(ctx, `INSERT INTO commitments (seq, id, kind, participant, purpose, cause, ref, handle, sealed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		seq, r.ID[:], r.Kind, null(r.Participant), null(r.Purpose), r.Cause, null(r.Ref), handle, r.Sealed)
 }
 
 // AppendRecord implements audience.RecordStore.
 func (s *Store) AppendRecord(ctx context.Context, r audience.RecordRow) (seq int64, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
-		seq, err = tx.putRecord(ctx, r)
+		err = tx.row(ctx, []any{&r.Cause}, `SELECT COALESCE(MAX(seq), 0) FROM applied`)
+		if err == nil {
+			seq, err = tx.putRecord(ctx, r)
+		}
 		return err
 	})
 	return seq, err

@@ -6,6 +6,8 @@ CREATE TABLE commitments (
     id          BYTEA NOT NULL UNIQUE,
     kind        TEXT NOT NULL,
     participant TEXT,
+    purpose     TEXT,
+    cause       BIGINT NOT NULL, -- the stream's sequence
     ref         TEXT,
     handle      BYTEA,
     sealed      BYTEA,
@@ -13,5 +15,4 @@ CREATE TABLE commitments (
     leaf_index  BIGINT
 );
 CREATE INDEX commitments_by_participant ON commitments (participant, kind, ref);
-CREATE INDEX commitments_by_handle ON commitments (handle);
 CREATE INDEX commitments_pending ON commitments (seq) WHERE leaf_index IS NULL;
