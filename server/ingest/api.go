@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"aloud.example/aloud"
+	"aloud.example/aloud/audience"
 )
 
 // Config is what the API stands on. Every stage is required; a route without
@@ -27,6 +28,8 @@ type Config struct {
 	Events        Events
 	Sources       *Sources
 	Audiences     Audiences
+	Size          func(aloud.AudienceID) audience.Size // of an audience, for others' eyes
+	Advertisers   Advertisers
 	Campaigns     Campaigns
 	Bidder        Bidder
 	Notices       Notices
@@ -53,8 +56,8 @@ type API struct {
 
 // New checks that all stages are there and lays the routes.
 func New(c Config) (*API, error) {
-	if c.Signals == nil || c.Consents == nil || c.Events == nil || c.Sources == nil || c.Audiences == nil ||
-		c.Campaigns == nil || c.Bidder == nil || c.Notices == nil || c.Evidence == nil || c.Tiles == nil || c.Ready == nil || c.Metrics == nil {
+	if c.Signals == nil || c.Consents == nil || c.Events == nil || c.Sources == nil || c.Audiences == nil || c.Size == nil ||
+		c.Advertisers == nil || c.Campaigns == nil || c.Bidder == nil || c.Notices == nil || c.Evidence == nil || c.Tiles == nil || c.Ready == nil || c.Metrics == nil {
 		return nil, aloud.Errorf(aloud.EINTERNAL, "the API needs every stage it has routes for")
 	}
 	if len(c.OperatorToken) < 20 {

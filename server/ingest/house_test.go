@@ -19,6 +19,7 @@ import (
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/audience"
+	"aloud.example/aloud/campaign"
 	"aloud.example/aloud/collector"
 	"aloud.example/aloud/consent"
 	"aloud.example/aloud/consent/jws"
@@ -37,7 +38,7 @@ type stages struct {
 	results   func(tokens []string) []collector.Result
 	consents  error
 	audiences []audience.Audience
-	campaigns []ingest.Campaign
+	campaigns []campaign.Campaign
 	response  []byte
 	reason    string
 	bidError  error
@@ -45,10 +46,12 @@ type stages struct {
 	panics    bool
 	ready     error
 	block     chan struct{}
+	entered   chan struct{}
 }
 
 func (s *stages) Signals(_ context.Context, tokens []string) []collector.Result {
 	if s.block != nil {
+		s.entered <- struct{}{}
 		<-s.block
 	}
 	if s.panics {
@@ -82,19 +85,30 @@ func (s *stages) Events(_ context.Context, events []collector.Event) []collector
 	return out
 }
 
-func (s *stages) Create(_ context.Context, a audience.Audience) error {
+func (s *stages) Create(_ context.Context, a audience.Audience) (audience.Audience, error) {
+	a.ID = aloud.NewAudienceID()
+	if err := a.Check(); err != nil {
+		return a, err
+	}
 	s.audiences = append(s.audiences, a)
-	return nil
+	return a, nil
 }
-func (s *stages) Audiences(context.Context) ([]audience.Audience, error) { return s.audiences, nil }
-func (s *stages) Size(aloud.AudienceID) audience.Size                    { return audience.Size{Few: true} }
+func (s *stages) List(context.Context) ([]audience.Audience, error) { return s.audiences, nil }
+func (s *stages) Get(context.Context, aloud.AudienceID) (audience.Audience, error) {
+	return audience.Audience{}, aloud.Errorf(aloud.ENOTFOUND, "there is no such audience")
+}
 
-func (s *stages) AddAdvertiser(context.Context, ingest.Advertiser) error { return nil }
-func (s *stages) AddCampaign(_ context.Context, c ingest.Campaign) error {
-	s.campaigns = append(s.campaigns, c)
-	return nil
+func (s *stages) AddAdvertiser(_ context.Context, a campaign.Advertiser) (campaign.Advertiser, error) {
+	return a, nil
 }
-func (s *stages) Campaigns(context.Context) ([]ingest.Campaign, error) { return s.campaigns, nil }
+func (s *stages) Advertisers(context.Context) ([]campaign.Advertiser, error) { return nil, nil }
+
+func (s *stages) AddCampaign(_ context.Context, c campaign.Campaign) (campaign.Campaign, error) {
+	s.campaigns = append(s.campaigns, c)
+	return c, nil
+}
+func (s *stages) SetState(context.Context, aloud.CampaignID, campaign.State) error { return nil }
+func (s *stages) Campaigns(context.Context) ([]campaign.Campaign, error)           { return s.campaigns, nil }
 
 func (s *stages) Bid(context.Context, []byte) ([]byte, string, error) {
 	return s.response, s.reason, s.bidError
@@ -146,14 +160,14 @@ func config(t testing.TB, s *stages) ingest.Config {
 			Notice:    consent.EnglishNotice(consent.Controller{Name: "A", Contact: "a@example.com"}),
 			ServerKey: jws.NewJWK(pub), LogVKey: "log+00000000+AAAA",
 		},
-		Signals: s, Consents: s, Events: s, Sources: sources, Audiences: s, Campaigns: s, Bidder: s, Notices: s, Evidence: s,
+		Signals: s, Consents: s, Events: s, Sources: sources, Audiences: s, Size: func(aloud.AudienceID) audience.Size { return audience.Size{Few: true} }, Advertisers: s, Campaigns: s, Bidder: s, Notices: s, Evidence: s,
 		Tiles: fstest.MapFS{
 			"checkpoint":       {Data: []byte("a checkpoint")},
 			"tile/0/x001/067":  {Data: []byte("a tile")},
 			"tile/entries/000": {Data: []byte("entries")},
 			".state/secret":    {Data: []byte("private")},
 		},
-		OperatorToken: operatorToken, Ready: func() error { return s.ready }, Metrics: ingest.NewMetrics(nil),
+		OperatorToken: operatorToken, Ready: func() error { return s.ready }, Metrics: ingest.NewMetrics(),
 		Now: func() time.Time { return time.Date(2026, 11, 23, 17, 0, 0, 0, time.UTC) },
 	}
 }

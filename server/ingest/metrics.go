@@ -26,9 +26,8 @@ type Metrics struct {
 	notices  *prometheus.CounterVec
 }
 
-// NewMetrics makes the counters. lag, if not nil, is asked at each scrape for
-// how many stream messages each consumer has yet to apply.
-func NewMetrics(lag func() map[string]float64) *Metrics {
+// NewMetrics makes the counters.
+func NewMetrics() *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -44,10 +43,17 @@ func NewMetrics(lag func() map[string]float64) *Metrics {
 	}
 	m.registry.MustRegister(m.requests, m.signals, m.consents, m.events, m.bids, m.noBids, m.notices,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if lag != nil {
-		m.registry.MustRegister(lagCollector(lag))
-	}
 	return m
+}
+
+// Gauge adds a figure that is asked for at each scrape.
+func (m *Metrics) Gauge(name, help string, ask func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, ask))
+}
+
+// Counter adds a running total that is asked for at each scrape.
+func (m *Metrics) Counter(name, help string, ask func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return float64(ask()) }))
 }
 
 func vec(name, help string, labels ...string) *prometheus.CounterVec {
@@ -98,17 +104,4 @@ func resultOf(err error) string {
 		return "accepted"
 	}
 	return string(aloud.ErrorCode(err))
-}
-
-// lagCollector asks at the scrape, so that nothing keeps a gauge current.
-type lagCollector func() map[string]float64
-
-var lagDesc = prometheus.NewDesc("aloud_consumer_lag_messages", "Stream messages a consumer has yet to apply.", []string{"consumer"}, nil)
-
-func (lagCollector) Describe(ch chan<- *prometheus.Desc) { ch <- lagDesc }
-
-func (l lagCollector) Collect(ch chan<- prometheus.Metric) {
-	for consumer, n := range l() {
-		ch <- prometheus.MustNewConstMetric(lagDesc, prometheus.GaugeValue, n, consumer)
-	}
 }

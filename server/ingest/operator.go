@@ -7,20 +7,27 @@ import (
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/audience"
+	"aloud.example/aloud/campaign"
 )
 
 // Audiences is where rules come into force.
 type Audiences interface {
-	Create(ctx context.Context, a audience.Audience) error
-	Audiences(ctx context.Context) ([]audience.Audience, error)
-	Size(id aloud.AudienceID) audience.Size
+	Create(ctx context.Context, a audience.Audience) (audience.Audience, error)
+	Get(ctx context.Context, id aloud.AudienceID) (audience.Audience, error)
+	List(ctx context.Context) ([]audience.Audience, error)
 }
 
-// Campaigns is the truth about who advertises what, for how much.
+// Advertisers is the truth about who advertises.
+type Advertisers interface {
+	AddAdvertiser(ctx context.Context, a campaign.Advertiser) (campaign.Advertiser, error)
+	Advertisers(ctx context.Context) ([]campaign.Advertiser, error)
+}
+
+// Campaigns is the truth about what runs, for how much.
 type Campaigns interface {
-	AddAdvertiser(ctx context.Context, a Advertiser) error
-	AddCampaign(ctx context.Context, c Campaign) error
-	Campaigns(ctx context.Context) ([]Campaign, error)
+	AddCampaign(ctx context.Context, c campaign.Campaign) (campaign.Campaign, error)
+	SetState(ctx context.Context, id aloud.CampaignID, state campaign.State) error
+	Campaigns(ctx context.Context) ([]campaign.Campaign, error)
 }
 
 // AudienceSpec is a rule with a name. It can't name a person: there is no field
@@ -50,38 +57,51 @@ type AudienceView struct {
 	Created time.Time `json:"created"`
 }
 
-// Advertiser is who pays.
-type Advertiser struct {
-	ID     aloud.AdvertiserID `json:"id,omitempty" pattern:"^v_[a-z2-7]{26}$" doc:"the server's to choose"`
-	Name   string             `json:"name" minLength:"1" maxLength:"100"`
-	Domain string             `json:"domain" pattern:"^[a-z0-9.-]{3,253}$" doc:"where the ads lead (adomain)"`
+// AdvertiserSpec is who pays.
+type AdvertiserSpec struct {
+	Name   string `json:"name" minLength:"1" maxLength:"100"`
+	Domain string `json:"domain" maxLength:"253" doc:"where the ads lead (adomain)"`
 }
 
-// Campaign is one advertiser's, with its lines.
-type Campaign struct {
-	ID         aloud.CampaignID   `json:"id,omitempty" pattern:"^c_[a-z2-7]{26}$" doc:"the server's to choose"`
+// CampaignSpec is one advertiser's campaign, with its lines.
+type CampaignSpec struct {
 	Advertiser aloud.AdvertiserID `json:"advertiser" pattern:"^v_[a-z2-7]{26}$"`
 	Name       string             `json:"name" minLength:"1" maxLength:"100"`
-	Lines      []Line             `json:"lines" minItems:"1" maxItems:"100"`
+	State      campaign.State     `json:"state,omitempty" enum:"active,paused" doc:"active unless said otherwise"`
+	Lines      []LineSpec         `json:"lines" nullable:"false" minItems:"1" maxItems:"100"`
 }
 
-// Line is what is paid for whom, how much a day, and how often one person sees
-// it.
-type Line struct {
-	ID          aloud.LineID     `json:"id,omitempty" pattern:"^l_[a-z2-7]{26}$" doc:"the server's to choose"`
+// LineSpec is what is paid for whom, how much a day, and how often one person
+// sees it.
+type LineSpec struct {
 	Audience    aloud.AudienceID `json:"audience" pattern:"^a_[a-z2-7]{26}$"`
-	CPM         int64            `json:"cpm_micros" minimum:"1" maximum:"1000000000" doc:"millionths of the currency for 1000 impressions"`
-	DailyBudget int64            `json:"daily_budget_micros" minimum:"1" maximum:"1000000000000000"`
-	Frequency   int              `json:"frequency_cap" minimum:"1" maximum:"1000" doc:"impressions a person a day"`
-	Creatives   []Creative       `json:"creatives" minItems:"1" maxItems:"20"`
+	CPM         campaign.Micros  `json:"cpm_micros" minimum:"1" doc:"millionths of a dollar for 1000 impressions"`
+	DailyBudget campaign.Micros  `json:"daily_budget_micros" minimum:"1" doc:"millionths of a dollar a day, UTC"`
+	Cap         int              `json:"frequency_cap" minimum:"1" maximum:"1000" doc:"impressions a person a day, UTC"`
+	Start       time.Time        `json:"start,omitzero" doc:"of the flight; now unless said otherwise"`
+	End         time.Time        `json:"end,omitzero" doc:"of the flight; never unless said otherwise"`
+	Creatives   []CreativeSpec   `json:"creatives" nullable:"false" minItems:"1" maxItems:"20"`
 }
 
-// Creative is a banner.
-type Creative struct {
-	ID     aloud.CreativeID `json:"id,omitempty" pattern:"^k_[a-z2-7]{26}$" doc:"the server's to choose"`
-	HTML   string           `json:"html" minLength:"1" maxLength:"20000"`
-	Width  int              `json:"w" minimum:"1" maximum:"4096"`
-	Height int              `json:"h" minimum:"1" maximum:"4096"`
+// CreativeSpec is a banner.
+type CreativeSpec struct {
+	HTML    string `json:"html" minLength:"1" maxLength:"20000"`
+	Width   int    `json:"w" minimum:"1" maximum:"4096"`
+	Height  int    `json:"h" minimum:"1" maximum:"4096"`
+	Landing string `json:"landing,omitempty" maxLength:"2000" doc:"https; the advertiser's domain unless said otherwise"`
+}
+
+// campaign is the spec without ids, which the shelf chooses.
+func (c CampaignSpec) campaign() campaign.Campaign {
+	out := campaign.Campaign{Advertiser: c.Advertiser, Name: c.Name, State: c.State}
+	for _, l := range c.Lines {
+		line := campaign.Line{Audience: l.Audience, CPM: l.CPM, DailyBudget: l.DailyBudget, Cap: l.Cap, Start: l.Start, End: l.End}
+		for _, k := range l.Creatives {
+			line.Creatives = append(line.Creatives, campaign.Creative{HTML: k.HTML, Width: k.Width, Height: k.Height, Landing: k.Landing})
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	return out
 }
 
 // SourceKey is a new source's write key, shown once.
@@ -101,7 +121,16 @@ type (
 		Audiences []AudienceView `json:"audiences"`
 	}
 	campaignList struct {
-		Campaigns []Campaign `json:"campaigns"`
+		Campaigns []campaign.Campaign `json:"campaigns"`
+	}
+	advertiserList struct {
+		Advertisers []campaign.Advertiser `json:"advertisers"`
+	}
+	stateOfCampaign struct {
+		ID   aloud.CampaignID `path:"id" pattern:"^c_[a-z2-7]{26}$"`
+		Body struct {
+			State campaign.State `json:"state" enum:"active,paused,ended" doc:"ended is for good"`
+		}
 	}
 	sourceList struct {
 		Sources []SourceView `json:"sources"`
@@ -123,8 +152,10 @@ func (a *API) operatorRoutes() {
 	handle(a, get("/v1/audiences"), "audiences", "All audiences and their sizes", http.StatusOK, a.listAudiences)
 	handle(a, get("/v1/audiences/{id}"), "audience", "One audience and its size", http.StatusOK, a.oneAudience)
 	handle(a, post("/v1/advertisers"), "create-advertiser", "Add an advertiser", http.StatusCreated, a.createAdvertiser)
+	handle(a, get("/v1/advertisers"), "advertisers", "All advertisers", http.StatusOK, a.listAdvertisers)
 	handle(a, post("/v1/campaigns"), "create-campaign", "Add a campaign with its lines and creatives", http.StatusCreated, a.createCampaign)
 	handle(a, get("/v1/campaigns"), "campaigns", "All campaigns", http.StatusOK, a.listCampaigns)
+	handle(a, post("/v1/campaigns/{id}/state"), "campaign-state", "Pause a campaign, let it run again, or end it", http.StatusOK, a.setCampaignState)
 	handle(a, post("/v1/sources"), "create-source", "Make a source of behavioural events, or give one a new write key", http.StatusCreated, a.createSource)
 	handle(a, get("/v1/sources"), "sources", "All sources", http.StatusOK, a.listSources)
 }
@@ -139,11 +170,8 @@ func (a *API) createAudience(ctx context.Context, in *body[AudienceSpec]) (*body
 		}
 		rule.Territory = circle
 	}
-	made := audience.Audience{ID: aloud.NewAudienceID(), Advertiser: spec.Advertiser, Name: spec.Name, Rule: rule, Created: a.Now().UTC()}
-	if err := made.Check(); err != nil {
-		return nil, err
-	}
-	if err := a.Audiences.Create(ctx, made); err != nil {
+	made, err := a.Audiences.Create(ctx, audience.Audience{Advertiser: spec.Advertiser, Name: spec.Name, Rule: rule, Created: a.Now().UTC()})
+	if err != nil {
 		return nil, err
 	}
 	return &body[AudienceView]{a.view(made)}, nil
@@ -157,13 +185,13 @@ func (a *API) view(x audience.Audience) AudienceView {
 		lat, lon, miles := t.Centre()
 		v.Territory = &TerritorySpec{Lat: lat, Lon: lon, Miles: miles}
 	}
-	size := a.Audiences.Size(x.ID)
+	size := a.Size(x.ID)
 	v.Size, v.Usable = size.String(), !size.Few
 	return v
 }
 
 func (a *API) listAudiences(ctx context.Context, _ *struct{}) (*body[audienceList], error) {
-	all, err := a.Audiences.Audiences(ctx)
+	all, err := a.Audiences.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -175,48 +203,40 @@ func (a *API) listAudiences(ctx context.Context, _ *struct{}) (*body[audienceLis
 }
 
 func (a *API) oneAudience(ctx context.Context, in *byAudience) (*body[AudienceView], error) {
-	all, err := a.Audiences.Audiences(ctx)
+	x, err := a.Audiences.Get(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	for _, x := range all {
-		if x.ID == in.ID {
-			return &body[AudienceView]{a.view(x)}, nil
-		}
-	}
-	return nil, aloud.Errorf(aloud.ENOTFOUND, "there is no such audience; GET /v1/audiences lists them")
+	return &body[AudienceView]{a.view(x)}, nil
 }
 
-func (a *API) createAdvertiser(ctx context.Context, in *body[Advertiser]) (*body[Advertiser], error) {
-	in.Body.ID = aloud.NewAdvertiserID()
-	if err := a.Campaigns.AddAdvertiser(ctx, in.Body); err != nil {
-		return nil, err
-	}
-	return in, nil
+func (a *API) createAdvertiser(ctx context.Context, in *body[AdvertiserSpec]) (*body[campaign.Advertiser], error) {
+	made, err := a.Advertisers.AddAdvertiser(ctx, campaign.Advertiser{Name: in.Body.Name, Domain: in.Body.Domain})
+	return &body[campaign.Advertiser]{made}, err
 }
 
-func (a *API) createCampaign(ctx context.Context, in *body[Campaign]) (*body[Campaign], error) {
-	c := &in.Body
-	c.ID = aloud.NewCampaignID()
-	for i := range c.Lines {
-		l := &c.Lines[i]
-		l.ID = aloud.NewLineID()
-		for j := range l.Creatives {
-			l.Creatives[j].ID = aloud.NewCreativeID()
+func (a *API) listAdvertisers(ctx context.Context, _ *struct{}) (*body[advertiserList], error) {
+	all, err := a.Advertisers.Advertisers(ctx)
+	return &body[advertiserList]{advertiserList{append([]campaign.Advertiser{}, all...)}}, err
+}
+
+func (a *API) createCampaign(ctx context.Context, in *body[CampaignSpec]) (*body[campaign.Campaign], error) {
+	for i, l := range in.Body.Lines {
+		if _, err := a.Audiences.Get(ctx, l.Audience); err != nil {
+			return nil, aloud.Errorf(aloud.ErrorCode(err), "line %d: %w", i+1, err)
 		}
 	}
-	if err := a.Campaigns.AddCampaign(ctx, *c); err != nil {
-		return nil, err
-	}
-	return in, nil
+	made, err := a.Campaigns.AddCampaign(ctx, in.Body.campaign())
+	return &body[campaign.Campaign]{made}, err
 }
 
 func (a *API) listCampaigns(ctx context.Context, _ *struct{}) (*body[campaignList], error) {
 	all, err := a.Campaigns.Campaigns(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &body[campaignList]{campaignList{append([]Campaign{}, all...)}}, nil
+	return &body[campaignList]{campaignList{append([]campaign.Campaign{}, all...)}}, err
+}
+
+func (a *API) setCampaignState(ctx context.Context, in *stateOfCampaign) (*body[Done], error) {
+	return &body[Done]{Done{true}}, a.Campaigns.SetState(ctx, in.ID, in.Body.State)
 }
 
 func (a *API) createSource(_ context.Context, in *body[sourceSpec]) (*body[SourceKey], error) {

@@ -18,7 +18,7 @@ import (
 var want = []string{
 	"GET /healthz anyone", "GET /log/checkpoint anyone", "GET /log/tile/{tile...} anyone", "GET /metrics anyone",
 	"GET /openapi.json anyone", "POST /openrtb2/bid exchange", "GET /readyz anyone",
-	"POST /v1/advertisers operator", "GET /v1/audiences operator", "POST /v1/audiences operator", "GET /v1/audiences/{id} operator",
+	"GET /v1/advertisers operator", "POST /v1/advertisers operator", "POST /v1/campaigns/{id}/state operator", "GET /v1/audiences operator", "POST /v1/audiences operator", "GET /v1/audiences/{id} operator",
 	"POST /v1/batch source", "GET /v1/campaigns operator", "POST /v1/campaigns operator", "POST /v1/consents device",
 	"POST /v1/erasures device", "GET /v1/evidence/{bid} operator", "POST /v1/identify source", "GET /v1/imp/{bid} browser",
 	"GET /v1/notice anyone", "POST /v1/page source", "POST /v1/signals device", "GET /v1/sources operator", "POST /v1/sources operator",
@@ -156,7 +156,7 @@ func closed(t *testing.T, d document, s schema, where string, depth int) {
 // sendAudio tries the ways in which speech could be sent.
 func sendAudio(t *testing.T, h *house, r ingest.Route) {
 	t.Helper()
-	path := strings.NewReplacer("{id}", "a_"+strings.Repeat("a", 26), "{bid}", "b_"+strings.Repeat("a", 26), "{tile...}", "0/000").Replace(r.Path)
+	path := strings.NewReplacer("campaigns/{id}", "campaigns/c_"+strings.Repeat("a", 26), "{id}", "a_"+strings.Repeat("a", 26), "{bid}", "b_"+strings.Repeat("a", 26), "{tile...}", "0/000").Replace(r.Path)
 	wav := "RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00data\x00\x00\x00\x00"
 	var form bytes.Buffer
 	w := multipart.NewWriter(&form)
