@@ -14,6 +14,8 @@ func (l *Listener) Run(ctx context.Context, emit func(aloud.Utterance) error) er
 	defer l.seg.reset()
 	defer l.queue.close()
 	defer l.doubt.forget()
+	l.cfg.VAD.Reset()
+	defer l.cfg.VAD.Reset() // it holds the end of the audio
 
 	var frame [FrameSize]float32
 	defer clear(frame[:])
@@ -160,4 +162,3 @@ func (p *partialClock) due(s *segmenter) bool {
 	p.last = s.n
 	return true
 }
-

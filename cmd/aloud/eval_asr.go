@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/listen"
@@ -142,6 +143,7 @@ type asrEval struct {
 	models   *onnx.Models
 	rec      *sideBySide
 	progress io.Writer
+	terminal bool
 	last     time.Time
 	now      func() time.Time
 }
@@ -159,7 +161,7 @@ func runEvalASR(ctx context.Context, e *env, o asrOptions) error {
 		return err
 	}
 	defer func() { _ = models.Close() }()
-	ev := &asrEval{opts: o, models: models, rec: &sideBySide{Recogniser: models.Recogniser()}, progress: e.stderr, now: e.now}
+	ev := &asrEval{opts: o, models: models, rec: &sideBySide{Recogniser: models.Recogniser()}, progress: e.stderr, terminal: onTerminal(e.stderr), now: e.now}
 	report, err := ev.run(ctx, clips)
 	if err != nil {
 		return err
@@ -238,6 +240,7 @@ func (ev *asrEval) noisy(ctx context.Context, clips []*clip, r *asrReport) error
 			clean = append(clean, c)
 		}
 	}
+	ev.rec.off = true // word errors alone are of interest here
 	n := 0
 	for _, kind := range noiseKinds {
 		for _, snr := range noiseSNRs {
@@ -348,6 +351,7 @@ type sideBySide struct {
 	listen.Recogniser
 	bare   time.Duration // spent on the bare model
 	passes int
+	off    bool // measure no bare model
 }
 
 func (s *sideBySide) reset() { s.bare = 0 }
@@ -357,7 +361,7 @@ func (s *sideBySide) clock() time.Duration { return processCPU() - s.bare }
 
 // Recognise implements listen.Recogniser.
 func (s *sideBySide) Recognise(ctx context.Context, r listen.Request) (listen.Hypothesis, error) {
-	if len(r.Views) > 1 || r.Beam > 1 { // a second look: the segment was measured at the first
+	if s.off || len(r.Views) > 1 || r.Beam > 1 { // a second look: the segment was measured at the first
 		return s.Recogniser.Recognise(ctx, r)
 	}
 	s.passes++
@@ -381,16 +385,27 @@ func (s *sideBySide) beside(ctx context.Context, r listen.Request) error {
 	return err
 }
 
-// report shows how far it is, at most once a second.
+// report shows how far it is: each second on a terminal, each half minute in a
+// log.
 func (ev *asrEval) report(what string, n, of int) {
-	if what == "" {
+	every, line := 30*time.Second, "%s: %d of %d\n"
+	if ev.terminal {
+		every, line = time.Second, "\r%s: %d of %d "
+	}
+	now := ev.now()
+	switch {
+	case what == "" && ev.terminal:
 		fmt.Fprintf(ev.progress, "\r%-40s\r", "")
-		return
-	}
-	if now := ev.now(); now.Sub(ev.last) >= time.Second {
+	case what != "" && now.Sub(ev.last) >= every:
 		ev.last = now
-		fmt.Fprintf(ev.progress, "\r%s: %d of %d ", what, n, of)
+		fmt.Fprintf(ev.progress, line, what, n, of)
 	}
+}
+
+// onTerminal reports whether w is a terminal, where a line can be overwritten.
+func onTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func tallyOf(m map[string]*tally, key string) *tally {
@@ -414,10 +429,15 @@ func (r *asrReport) print(w io.Writer) {
 		name string
 		f    *effort
 	}{{"clean", r.CleanEffort}, {"all clips", r.OverallEffort}, {"noisy", r.NoisyEffort}} {
-		if row.f != nil && row.f.Audio > 0 {
-			fmt.Fprintf(w, "%-16s %8.1f %8.2f %8.2f %8.4f %10.3f %6d of %d\n", row.name, row.f.Audio, row.f.VAD, row.f.Final,
-				row.f.rtf(), row.f.overBare(), row.f.Looks, row.f.Finals)
+		if row.f == nil || row.f.Audio == 0 {
+			continue
 		}
+		over := "-"
+		if row.f.Bare > 0 {
+			over = fmt.Sprintf("%.3f", row.f.overBare())
+		}
+		fmt.Fprintf(w, "%-16s %8.1f %8.2f %8.2f %8.4f %10s %6d of %d\n", row.name, row.f.Audio, row.f.VAD, row.f.Final,
+			row.f.rtf(), over, row.f.Looks, row.f.Finals)
 	}
 	printBars(w, r.Bars)
 }

@@ -25,12 +25,26 @@ func loadLibrary(file string) error {
 	if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
 		return aloud.Errorf(aloud.EUNAVAILABLE, "loading ONNX Runtime (%w): is this binary built for this machine?", err)
 	}
-	return nil
+	return shareArena()
 }
 
-// openSession loads one model. Nothing but the threads is left to chance: no
-// arena and no memory patterns, so that resident memory follows what is in use
-// and does not creep up with utterances of ever new lengths.
+// shareArena lets all sessions take their memory from one place that grows by
+// what is asked for and no more.
+func shareArena() error {
+	where, err := ort.GetMemoryInfo()
+	if err != nil {
+		return err
+	}
+	cfg, err := ort.NewArenaCfg(0, 1, -1, -1)
+	if err != nil {
+		return err
+	}
+	defer cfg.Destroy()
+	return ort.CreateAndRegisterAllocator(where, cfg)
+}
+
+// openSession loads one model. Memory patterns are off: they would keep one plan
+// for each length an utterance ever had.
 func openSession(file string, inputs, outputs []string, threads int) (*ort.DynamicAdvancedSession, error) {
 	options, err := ort.NewSessionOptions()
 	if err != nil {
@@ -45,6 +59,7 @@ func openSession(file string, inputs, outputs []string, threads int) (*ort.Dynam
 		func() error { return options.SetCpuMemArena(true) },
 		func() error { return options.SetMemPattern(false) },
 		func() error { return options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0") },
+		func() error { return options.AddSessionConfigEntry("session.use_env_allocators", "1") },
 	} {
 		if err := set(); err != nil {
 			return nil, err
