@@ -166,7 +166,8 @@ func (b *book) phrases(r rule, text string, exact bool) error {
 		if phrase == "" {
 			continue
 		}
-		if err := b.m.add(phrase, r, exact); err != nil {
+		form, literal := strings.CutPrefix(phrase, "=")
+		if err := b.m.add(form, r, exact || literal); err != nil {
 			return err
 		}
 		if !r.weak && (r.role == roleNoun || r.role == roleThing || r.role == roleObject) {

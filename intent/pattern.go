@@ -9,6 +9,9 @@ import (
 // maxGap is how many words ".." in a rule may stand for.
 const maxGap = 5
 
+// maxPending is how many rules may be half found in one utterance.
+const maxPending = 512
+
 // matcher finds every rule in a line of tokens in one pass. Rules share a trie
 // over word numbers; a rule with ".." is several pieces that must follow each
 // other within maxGap words.
@@ -17,13 +20,14 @@ type matcher struct {
 	sounds      map[string]heard // how a distinctive word sounds, to its stem
 	next        map[uint64]int32 // node<<32 | word to node
 	ends        [][]piece        // node to the pieces that end there
+	joins       [][]int32        // node to the nodes where a choice goes on
 	rules       []rule
 }
 
 // heard is a word that may be meant by another that sounds the same.
 type heard struct {
-	stem   int32
-	length int
+	stem int32
+	word string
 }
 
 // piece is a part of a rule.
@@ -55,35 +59,100 @@ type pending struct {
 func newMatcher() *matcher {
 	return &matcher{
 		raws: map[string]int32{}, stems: map[string]int32{}, sounds: map[string]heard{},
-		next: map[uint64]int32{}, ends: make([][]piece, 1),
+		next: map[uint64]int32{}, ends: make([][]piece, 1), joins: make([][]int32, 1),
 	}
 }
 
 // add compiles one phrase of a rule file: words, (a/b/c) for a choice, (a/) for
 // an optional word, and ".." for a gap.
 func (m *matcher) add(phrase string, r rule, exact bool) error {
-	forms, err := expand(phrase)
-	if err != nil {
-		return err
-	}
-	for _, form := range forms {
-		id := int32(len(m.rules))
-		m.rules = append(m.rules, r)
-		parts := strings.Split(form, "..")
-		for i, part := range parts {
-			node, n := int32(0), 0
-			var sp splitter
-			sp.split(part, func(w []byte) {
-				n++
-				node = m.child(node, m.number(w, exact))
-			}, func() {})
-			if n == 0 {
-				return aloud.Errorf(aloud.EINVALID, "rule %q has a part without words; write words on both sides of \"..\"", phrase)
-			}
-			m.ends[node] = append(m.ends[node], piece{rule: id, part: int8(i), last: i == len(parts)-1})
+	id := int32(len(m.rules))
+	m.rules = append(m.rules, r)
+	parts := strings.Split(phrase, "..")
+	for i, part := range parts {
+		nodes, err := m.compile(part, exact)
+		if err != nil {
+			return aloud.Errorf(aloud.EINVALID, "rule %q: %w", phrase, err)
+		}
+		for _, node := range nodes {
+			m.end(node, piece{rule: id, part: int8(i), last: i == len(parts)-1})
 		}
 	}
 	return nil
+}
+
+// maxNodes is how many nodes of the trie a rule may stand at side by side; one
+// with more choices goes on from a node where they join.
+const maxNodes = 256
+
+// compile adds a part of a rule to the trie and returns the nodes it ends at.
+func (m *matcher) compile(part string, exact bool) ([]int32, error) {
+	nodes := []int32{0}
+	var sp splitter
+	for _, element := range elements(part) {
+		forms, err := expand(element)
+		if err != nil {
+			return nil, err
+		}
+		var next []int32
+		seen := map[int32]bool{}
+		for _, from := range nodes {
+			for _, form := range forms {
+				node := from
+				sp.split(form, func(w []byte) { node = m.child(node, m.number(w, exact)) }, func() {})
+				if !seen[node] {
+					seen[node] = true
+					next = append(next, node)
+				}
+			}
+		}
+		if len(next) > maxNodes {
+			joint := m.node()
+			for _, n := range next {
+				m.joins[n] = append(m.joins[n], joint)
+			}
+			next = []int32{joint}
+		}
+		nodes = next
+	}
+	for _, n := range nodes {
+		if n == 0 {
+			return nil, aloud.Errorf(aloud.EINVALID, "a part has no words; write some on both sides of \"..\", and none that are dropped")
+		}
+	}
+	return nodes, nil
+}
+
+// elements parts a phrase at the spaces outside of brackets.
+func elements(s string) []string {
+	var out []string
+	depth, from := 0, 0
+	for i := 0; i <= len(s); i++ {
+		if i == len(s) || s[i] == ' ' && depth == 0 {
+			if i > from {
+				out = append(out, s[from:i])
+			}
+			from = i + 1
+			continue
+		}
+		switch s[i] {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+	}
+	return out
+}
+
+// end notes that a piece ends at a node, once.
+func (m *matcher) end(node int32, p piece) {
+	for _, old := range m.ends[node] {
+		if old == p || old.last && p.last && old.part == 0 && p.part == 0 && m.rules[old.rule] == m.rules[p.rule] {
+			return
+		}
+	}
+	m.ends[node] = append(m.ends[node], p)
 }
 
 // soundsLike lets a word that no rule knows be taken for w where both sound the
@@ -98,7 +167,7 @@ func (m *matcher) soundsLike(w string) {
 		return
 	}
 	if key := string(sound([]byte(st), nil)); len(key) >= 4 {
-		m.sounds[key] = heard{stem: id, length: len(st)}
+		m.sounds[key] = heard{stem: id, word: st}
 	}
 }
 
@@ -121,40 +190,66 @@ func (m *matcher) child(node, word int32) int32 {
 	key := uint64(node)<<32 | uint64(uint32(word))
 	to, ok := m.next[key]
 	if !ok {
-		to = int32(len(m.ends))
-		m.ends = append(m.ends, nil)
+		to = m.node()
 		m.next[key] = to
 	}
 	return to
 }
 
-// expand writes out the choices of a phrase.
+func (m *matcher) node() int32 {
+	m.ends, m.joins = append(m.ends, nil), append(m.joins, nil)
+	return int32(len(m.ends) - 1)
+}
+
+// expand writes out the choices of a phrase, which may stand in each other.
 func expand(phrase string) ([]string, error) {
-	open := strings.IndexByte(phrase, '(')
-	if open < 0 {
-		if strings.ContainsAny(phrase, ")/") {
-			return nil, aloud.Errorf(aloud.EINVALID, "rule %q has a choice without its opening bracket", phrase)
+	out, rest, err := sequence(phrase, false)
+	if err == nil && rest != "" {
+		err = aloud.Errorf(aloud.EINVALID, "rule %q has a choice without its opening bracket", phrase)
+	}
+	return out, err
+}
+
+// sequence reads words and choices up to the end, or inside a bracket up to the
+// next "/" or ")".
+func sequence(s string, inside bool) (out []string, rest string, err error) {
+	out = []string{""}
+	for s != "" {
+		i := strings.IndexAny(s, "(/)")
+		if i < 0 {
+			i = len(s)
 		}
-		return []string{phrase}, nil
-	}
-	end := strings.IndexByte(phrase[open:], ')')
-	if end < 0 {
-		return nil, aloud.Errorf(aloud.EINVALID, "rule %q has a bracket that is never closed", phrase)
-	}
-	tails, err := expand(phrase[open+end+1:])
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, choice := range strings.Split(phrase[open+1:open+end], "/") {
-		for _, tail := range tails {
-			out = append(out, phrase[:open]+choice+tail)
+		for k := range out {
+			out[k] += s[:i]
 		}
+		if s = s[i:]; s == "" || s[0] != '(' {
+			break
+		}
+		var options []string
+		for s[0] != ')' {
+			var some []string
+			some, s, err = sequence(s[1:], true)
+			if err != nil {
+				return nil, "", err
+			}
+			options = append(options, some...)
+		}
+		s = s[1:]
+		if len(out)*len(options) > 16384 {
+			return nil, "", aloud.Errorf(aloud.EINVALID, "a part of a rule has more than 16384 forms; split it")
+		}
+		longer := make([]string, 0, len(out)*len(options))
+		for _, head := range out {
+			for _, o := range options {
+				longer = append(longer, head+o)
+			}
+		}
+		out = longer
 	}
-	if len(out) > 4096 {
-		return nil, aloud.Errorf(aloud.EINVALID, "rule %q has more than 4096 forms; split it", phrase)
+	if inside && s == "" {
+		return nil, "", aloud.Errorf(aloud.EINVALID, "a rule has a bracket that is never closed")
 	}
-	return out, nil
+	return out, s, nil
 }
 
 // read turns text into tokens.
@@ -172,7 +267,7 @@ func (m *matcher) read(text string, s *scratch) {
 			t.stem = m.stems[string(st)]
 			if t.stem == 0 && t.raw == 0 && len(w) >= 6 {
 				s.key = sound(st, s.key)
-				if h, ok := m.sounds[string(s.key)]; ok && abs(h.length-len(st)) <= 2 {
+				if h, ok := m.sounds[string(s.key)]; ok && alike(st, h.word) {
 					t.stem = h.stem
 				}
 			}
@@ -181,11 +276,32 @@ func (m *matcher) read(text string, s *scratch) {
 	}, func() { sentence++ })
 }
 
-func abs(n int) int {
-	if n < 0 {
-		return -n
+// alike reports whether two words differ by few letters: two, or three of a
+// long word.
+func alike(a []byte, b string) bool {
+	allowed := 2
+	if len(a) >= 7 {
+		allowed = 3
 	}
-	return n
+	if len(a) > 31 || len(b) > 31 || len(a)-len(b) > allowed || len(b)-len(a) > allowed {
+		return false
+	}
+	var row [32]int
+	for j := range len(b) + 1 {
+		row[j] = j
+	}
+	for i := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)] <= allowed
 }
 
 // find appends every rule that the tokens hold to hits.
@@ -200,6 +316,9 @@ func (m *matcher) find(s *scratch, hits []hit) []hit {
 func (m *matcher) walk(s *scratch, hits []hit, node int32, from, at int) []hit {
 	for _, p := range m.ends[node] {
 		hits = m.arrive(s, hits, p, int16(from), int16(at))
+	}
+	for _, to := range m.joins[node] {
+		hits = m.walk(s, hits, to, from, at)
 	}
 	if at == len(s.tokens) || at > from && s.tokens[at].sentence != s.tokens[from].sentence {
 		return hits
@@ -235,6 +354,9 @@ func (m *matcher) arrive(s *scratch, hits []hit, p piece, from, to int16) []hit 
 	}
 	if p.last {
 		return append(hits, hit{rule: &m.rules[p.rule], from: start, to: to})
+	}
+	if len(s.pending) == maxPending {
+		return hits
 	}
 	s.pending = append(s.pending, pending{rule: p.rule, part: p.part, from: start, to: to})
 	return hits
