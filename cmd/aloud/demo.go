@@ -68,7 +68,6 @@ type demo struct {
 	people  []*person
 	models  *onnx.Models
 	server  *demoServer
-	sale    sale
 	auction auction
 }
 

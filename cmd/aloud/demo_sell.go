@@ -11,26 +11,33 @@ import (
 	"time"
 
 	"aloud.example/aloud"
-	"aloud.example/aloud/server/ingest"
 )
 
-// sale is what the advertiser set up.
-type sale struct {
-	audience aloud.AudienceID
-	campaign ingest.Campaign
+// audienceView is what the demo reads of an audience.
+type audienceView struct {
+	ID     aloud.AudienceID `json:"id"`
+	Size   string           `json:"size"`
+	Usable bool             `json:"usable"`
 }
+
+// object is a JSON object of a request, as the API's own description has it.
+type object = map[string]any
 
 const (
 	demoCategory = aloud.Category("home.hvac")
 	demoWindow   = 14 * 24 * time.Hour
-	demoCPM      = 8_000_000 // 8.00 for 1000 impressions
+	demoCPM      = 8_000_000  // micros for 1000 impressions
+	demoBudget   = 50_000_000 // micros a day
+	demoCap      = 5          // impressions a person a day
 )
 
 // sell is the chapter in which an advertiser asks for an audience and puts a
 // line on it.
 func (d *demo) sell(ctx context.Context, f facts) error {
-	var adv ingest.Advertiser
-	if _, _, err := d.server.call(ctx, http.MethodPost, "/v1/advertisers", ingest.Advertiser{Name: "Warm & Cool (simulated)", Domain: "warm-and-cool.example"}, &adv); err != nil {
+	var adv struct {
+		ID aloud.AdvertiserID `json:"id"`
+	}
+	if _, _, err := d.server.call(ctx, http.MethodPost, "/v1/advertisers", object{"name": "Warm & Cool (simulated)", "domain": "warm-and-cool.example"}, &adv); err != nil {
 		return err
 	}
 	d.story.say("Warm & Cool, who fit furnaces, ask for people heard in the last 14 days to be in the market for %s, within %d miles of %s:", demoCategory, territoryMiles, centreName)
@@ -58,26 +65,30 @@ func (d *demo) sell(ctx context.Context, f facts) error {
 	if few.Usable {
 		return notHeld("an audience of fewer than 50 people may not be used")
 	}
-	line := ingest.Line{
-		Audience: all.ID, CPM: demoCPM, DailyBudget: 50_000_000, Frequency: 5,
-		Creatives: []ingest.Creative{{HTML: `<a href="https://warm-and-cool.example/">A new furnace before winter (simulated)</a>`, Width: 300, Height: 250}},
-	}
-	d.sale = sale{audience: all.ID}
-	_, _, err = d.server.call(ctx, http.MethodPost, "/v1/campaigns",
-		ingest.Campaign{Advertiser: adv.ID, Name: "Winter (simulated)", Lines: []ingest.Line{line}}, &d.sale.campaign)
+	_, _, err = d.server.call(ctx, http.MethodPost, "/v1/campaigns", object{
+		"advertiser": adv.ID, "name": "Winter (simulated)",
+		"lines": []object{{
+			"audience": all.ID, "cpm_micros": demoCPM, "daily_budget_micros": demoBudget, "frequency_cap": demoCap,
+			"creatives": []object{{"html": `<a href="https://warm-and-cool.example/">A new furnace before winter (simulated)</a>`, "w": 300, "h": 250}},
+		}},
+	}, nil)
 	if err != nil {
 		return err
 	}
-	d.story.held("an audience of 50 or more; a line on it at $%.2f for 1000 impressions, $%.0f a day, at most %d a person", micros(line.CPM), micros(line.DailyBudget), line.Frequency)
+	d.story.held("an audience of 50 or more; a line on it at $%.2f for 1000 impressions, $%.0f a day, at most %d a person", demoCPM/1e6, demoBudget/1e6, demoCap)
 	f["size"], f["usable_seconds"], f["small_size"], f["inside"], f["outside"] = all.Size, took.Seconds(), few.Size, near, away
 	return nil
 }
 
-func (d *demo) askAudience(ctx context.Context, who aloud.AdvertiserID, name string, stages []aloud.Stage) (view ingest.AudienceView, err error) {
-	_, _, err = d.server.call(ctx, http.MethodPost, "/v1/audiences", ingest.AudienceSpec{
-		Name: name, Advertiser: who, Category: demoCategory, Stages: stages, Window: int64(demoWindow / time.Second),
-		Territory: &ingest.TerritorySpec{Lat: centreLat, Lon: centreLon, Miles: territoryMiles},
-	}, &view)
+func (d *demo) askAudience(ctx context.Context, who aloud.AdvertiserID, name string, stages []aloud.Stage) (view audienceView, err error) {
+	rule := object{
+		"name": name, "advertiser": who, "category": demoCategory, "window_seconds": int64(demoWindow / time.Second),
+		"territory": object{"lat": centreLat, "lon": centreLon, "miles": territoryMiles},
+	}
+	if len(stages) > 0 {
+		rule["stages"] = stages
+	}
+	_, _, err = d.server.call(ctx, http.MethodPost, "/v1/audiences", rule, &view)
 	return view, err
 }
 
@@ -94,8 +105,6 @@ func (d *demo) sides() (near, away int) {
 	}
 	return near, away
 }
-
-func micros(n int64) float64 { return float64(n) / 1e6 }
 
 // auction is the one that was won.
 type auction struct {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,29 +38,29 @@ func startServer(ctx context.Context, dir string, extra ...string) (*demoServer,
 	if err != nil {
 		return nil, aloud.Errorf(aloud.EINTERNAL, "find this program's own file: %w", err)
 	}
-	address, err := freeAddress()
-	if err != nil {
-		return nil, err
-	}
 	s := &demoServer{
-		url: "http://" + address, data: filepath.Join(dir, "server"), log: filepath.Join(dir, "server.log"),
+		data: filepath.Join(dir, "server"), log: filepath.Join(dir, "server.log"),
 		ended: make(chan error, 1), http: &http.Client{Timeout: 20 * time.Second},
 	}
-	out, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	said, err := os.OpenFile(filepath.Join(dir, "server.json"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, aloud.Errorf(aloud.EINVALID, "keep what the server says: %w", bare(err))
+	}
+	defer said.Close()
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, aloud.Errorf(aloud.EINVALID, "write the server's log: %w", bare(err))
 	}
-	defer out.Close()
-	args := append([]string{"serve", "--simulate", "--wait", "0s", "--data", s.data, "--listen", address}, extra...)
-	s.cmd = exec.Command(self, args...)
+	defer log.Close()
+	s.cmd = exec.Command(self, append([]string{"serve", "--simulate", "--wait", "0s", "--data", s.data, "--listen", "127.0.0.1:0", "--json"}, extra...)...)
 	s.cmd.Args[0] = "aloud"
-	s.cmd.Stdout, s.cmd.Stderr = out, out
+	s.cmd.Stdout, s.cmd.Stderr = said, log                  // files, so that a server that is kept can go on alone
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ^C is for the demo, which then ends the server in order
 	if err := s.cmd.Start(); err != nil {
 		return nil, aloud.Errorf(aloud.EUNAVAILABLE, "start the server: %w", err)
 	}
 	go func() { s.ended <- s.cmd.Wait() }()
-	if err := s.ready(ctx); err != nil {
+	if err := s.ready(ctx, said.Name()); err != nil {
 		s.stop()
 		return nil, err
 	}
@@ -74,22 +73,14 @@ func startServer(ctx context.Context, dir string, extra ...string) (*demoServer,
 	return s, nil
 }
 
-// freeAddress finds a port that nobody listens on now.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", aloud.Errorf(aloud.EUNAVAILABLE, "find a free port on this machine: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
-// ready waits until the server answers requests.
-func (s *demoServer) ready(ctx context.Context) error {
+// ready waits until the server has said where it is, and answers requests.
+func (s *demoServer) ready(ctx context.Context, said string) error {
 	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	for {
-		if status, _, err := s.call(ctx, http.MethodGet, "/readyz", nil, nil); err == nil && status == http.StatusOK {
+		if s.url == "" {
+			s.url = address(said)
+		} else if status, _, err := s.call(ctx, http.MethodGet, "/readyz", nil, nil); err == nil && status == http.StatusOK {
 			return nil
 		}
 		select {
@@ -103,6 +94,21 @@ func (s *demoServer) ready(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// address reads where a server says it is, "" if it has not yet.
+func address(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	var said struct {
+		URL string `json:"url"`
+	}
+	if line, _, whole := bytes.Cut(text, []byte("\n")); !whole || json.Unmarshal(line, &said) != nil {
+		return ""
+	}
+	return said.URL
 }
 
 // lastWords is the end of the server's log.
