@@ -12,6 +12,8 @@ func deviceCommands(e *env) []*cobra.Command {
 		newWithdrawCommand(e),
 		newEraseCommand(e),
 		newOutboxCommand(e),
+		newListenCommand(e),
 		newEvalCommand(e),
+		newDemoCommand(e),
 	}
 }

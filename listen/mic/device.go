@@ -96,3 +96,15 @@ func (h *host) find(name string) (*malgo.DeviceInfo, error) {
 	}
 	return part[0], nil
 }
+
+// Known reports whether there is a microphone of that name, so that nobody is
+// asked to confirm a session that can't begin.
+func Known(cfg Config) error {
+	h, err := openHost(cfg)
+	if err != nil {
+		return err
+	}
+	defer h.close()
+	_, err = h.find(cfg.Device)
+	return err
+}
