@@ -48,7 +48,7 @@ func (k *Keeper) apply(ctx context.Context, messages []collector.Message) error 
 		}
 		return err
 	}
-	b.commit(ctx, messages[len(messages)-1].Seq)
+	b.commit(messages[len(messages)-1].Seq)
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (b *batch) run(ctx context.Context, messages []collector.Message) error {
 
 // commit makes what was committed visible, in an order in which no reader sees
 // a withdrawal undone.
-func (b *batch) commit(ctx context.Context, last uint64) {
+func (b *batch) commit(last uint64) {
 	k := b.k
 	for _, fn := range b.after {
 		fn()
@@ -96,20 +96,15 @@ func (b *batch) commit(ctx context.Context, last uint64) {
 	k.counts.members.Add(b.counts.members)
 	k.counts.skipped.Add(b.counts.skipped)
 	k.counts.dead.Add(b.counts.dead)
-	if b.scrub {
-		if err := k.cfg.Eraser.Scrub(ctx); err != nil {
-			k.cfg.Log.Warn("removed rows may still be in the database's log; it is tried again", "error", err)
-			k.pruned = time.Time{}
-		}
-	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	for partition, seq := range b.applied {
 		k.applied[partition] = seq
 	}
 	k.all = last
 	close(k.changed)
 	k.changed = make(chan struct{})
+	k.mu.Unlock()
+	k.unscrubbed = k.unscrubbed || b.scrub
 }
 
 // group applies the members of one message. One that is bad goes to the dead

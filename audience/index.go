@@ -254,11 +254,13 @@ func (x *Index) Sweep() int {
 		s := &x.shards[i]
 		s.mu.Lock()
 		for p, members := range s.members {
-			left := slices.DeleteFunc(slices.Clone(members), func(m Membership) bool { return !now.Before(m.Until) })
-			if len(left) != len(members) {
-				dropped += len(members) - len(left)
-				x.replace(s, p, left)
+			over := func(m Membership) bool { return !now.Before(m.Until) }
+			if !slices.ContainsFunc(members, over) {
+				continue
 			}
+			left := slices.DeleteFunc(slices.Clone(members), over)
+			dropped += len(members) - len(left)
+			x.replace(s, p, left)
 		}
 		s.mu.Unlock()
 	}

@@ -60,6 +60,7 @@ type Keeper struct {
 	running bool
 
 	swept, pruned time.Time
+	unscrubbed    bool // removed rows may still be in the database's log
 	counts        keeperCounts
 }
 
@@ -285,10 +286,17 @@ func (k *Keeper) take(ctx context.Context, batch []collector.Message) error {
 	return nil
 }
 
-// sweep drops memberships whose time is over: from memory every second, from
-// the database every minute.
+// sweep leaves no trace of what was removed, and drops memberships whose time
+// is over: from memory every second, from the database every minute.
 func (k *Keeper) sweep(ctx context.Context) {
 	now := k.cfg.Now()
+	if k.unscrubbed {
+		if err := k.cfg.Eraser.Scrub(ctx); err != nil {
+			k.cfg.Log.Warn("removed rows may still be in the database's log; it is tried again", "error", err)
+		} else {
+			k.unscrubbed = false
+		}
+	}
 	if now.Sub(k.swept) >= time.Second {
 		k.swept = now
 		k.cfg.Index.Sweep()

@@ -56,6 +56,11 @@ func (c *Collector) Events(ctx context.Context, events []Event) []EventResult {
 		}
 	}
 	c.publishEvents(ctx, c.newEvents(ctx, taken), now)
+	for _, t := range taken {
+		if t.other != nil {
+			c.followEvent(ctx, t)
+		}
+	}
 	for _, r := range results {
 		switch {
 		case r.Accepted:
@@ -73,7 +78,7 @@ type taking struct {
 	participant aloud.ParticipantID
 	partition   uint16
 	event       SeenEvent
-	mine        *passenger
+	mine, other *passenger
 }
 
 // match checks an event and finds whose it is. It reports whether to go on.
@@ -134,12 +139,11 @@ func (c *Collector) newEvents(ctx context.Context, taken []*taking) []*taking {
 	var ids []aloud.Hash
 	for _, t := range taken {
 		mine, other, err := c.flights[t.partition].take(t.event.ID, t.event.ID, c.cfg.Progress.Applied(t.partition))
-		t.mine = mine
+		t.mine, t.other = mine, other
 		switch {
 		case err != nil:
 			t.result.Err = err
-		case other != nil:
-			t.result.Duplicate = true
+		case other != nil: // of this call, or of another one: see followEvent
 		default:
 			fresh, ids = append(fresh, t), append(ids, t.event.ID)
 		}
@@ -184,6 +188,21 @@ func (c *Collector) publishEvents(ctx context.Context, events []*taking, now tim
 		seq, err := c.await(context.WithoutCancel(ctx), s.done)
 		c.settleEvent(s.t, seq, err)
 	}
+}
+
+// followEvent answers an event that is being published already.
+func (c *Collector) followEvent(ctx context.Context, t *taking) {
+	select {
+	case <-t.other.landed:
+	case <-ctx.Done():
+		t.result.Err = aloud.Errorf(aloud.EUNAVAILABLE, "the answer did not come in time; send the same again, it counts once: %w", ctx.Err())
+		return
+	}
+	if t.other.failed {
+		t.result.Err = aloud.Errorf(aloud.EUNAVAILABLE, "the event could not be stored; send the same again, it counts once")
+		return
+	}
+	t.result.Duplicate = true
 }
 
 func (c *Collector) settleEvent(t *taking, seq uint64, err error) {
