@@ -66,6 +66,7 @@ func (b *bundle) path(name string) (string, error) {
 	if err := b.unpack(a, dir, file); err != nil {
 		return "", err
 	}
+	letGo()
 	return file, nil
 }
 

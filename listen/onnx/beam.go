@@ -38,7 +38,7 @@ func (m *moonshine) beam(ctx context.Context, r listen.Request, hidden []float32
 
 	live := []text{{}}
 	var ended []text
-	mean := make([]float32, m.vocabSize())
+	mean := make([]float32, vocabSize)
 	for i := range d.tokens {
 		d.tokens[i] = tokenStart
 	}
@@ -51,7 +51,7 @@ func (m *moonshine) beam(ctx context.Context, r listen.Request, hidden []float32
 		}
 		var grown []text
 		for i, t := range live {
-			average(mean, d.logits[i*views*m.vocabSize():], views)
+			average(mean, d.logits[i*views*vocabSize:], views)
 			best := top(mean, width+1)
 			if len(t.tokens) == 0 {
 				t.firstEnd, t.masked = float64(mean[tokenEnd]), r.MaskEnd && best[0] == tokenEnd

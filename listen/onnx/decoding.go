@@ -36,7 +36,7 @@ func (m *moonshine) start(hidden []float32, views, rows int) (*decoding, error) 
 	d.rows, d.step = rows, 0
 	d.heardAt = len(hidden) / views / m.shape.dim
 	d.heard = grown(d.heard, 2*m.shape.layers*rows*m.shape.heads*d.heardAt*m.shape.headDim)
-	d.logits = grown(d.logits, rows*m.vocabSize())
+	d.logits = grown(d.logits, rows*vocabSize)
 	d.tokens = make([]int64, rows)
 	var err error
 	if d.binding == nil {
@@ -46,8 +46,6 @@ func (m *moonshine) start(hidden []float32, views, rows int) (*decoding, error) 
 	}
 	return d, nil
 }
-
-func (m *moonshine) vocabSize() int { return 32768 }
 
 // grown returns a buffer of n values, the given one where it is large enough.
 func grown(buf []float32, n int) []float32 {
@@ -92,7 +90,7 @@ func (d *decoding) next(hidden []float32) (err error) {
 	floats(b.BindInput, "encoder_hidden_states", hidden, rows, int64(d.heardAt), int64(s.dim))
 	cached, e := ort.NewTensor(ort.NewShape(1), []bool{!first})
 	bind(b.BindInput, "use_cache_branch", cached, e)
-	floats(b.BindOutput, "logits", d.logits, rows, 1, int64(d.m.vocabSize()))
+	floats(b.BindOutput, "logits", d.logits, rows, 1, vocabSize)
 
 	one := d.rows * s.heads * s.headDim
 	d.said[1] = grown(d.said[1], 2*s.layers*one*(d.step+1))

@@ -18,7 +18,7 @@ func (m *moonshine) greedy(ctx context.Context, r listen.Request, hidden []float
 
 	var h listen.Hypothesis
 	var tokens []int32
-	mean := make([]float32, m.vocabSize())
+	mean := make([]float32, vocabSize)
 	token := int64(tokenStart)
 	for {
 		if err := ctx.Err(); err != nil {

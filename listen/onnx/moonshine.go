@@ -15,6 +15,8 @@ import (
 const (
 	tokenStart = 1
 	tokenEnd   = 2
+
+	vocabSize = 32768
 )
 
 // shape is what tells Moonshine's sizes apart.
