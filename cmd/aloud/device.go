@@ -13,6 +13,8 @@ func deviceCommands(e *env) []*cobra.Command {
 		newEraseCommand(e),
 		newOutboxCommand(e),
 		newListenCommand(e),
+		newDetectCommand(e),
+		newBenchCommand(e),
 		newEvalCommand(e),
 		newDemoCommand(e),
 	}
