@@ -121,7 +121,7 @@ func Verify(s Signed, serverKeys ...ed25519.PublicKey) (Receipt, error) {
 			continue
 		}
 		if m.IAT < r.Time.Add(-MaxSkew).Unix() {
-			return Receipt{}, aloud.Errorf(aloud.EINVALID, "the receipt was countersigned before it was made")
+			return Receipt{}, aloud.Errorf(aloud.EINVALID, "the receipt was countersigned before it was made; set the clock of this device")
 		}
 		return r, m.Verify(pub)
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -429,6 +430,43 @@ func addSignal(t *testing.T, dir string) aloud.SignalID {
 		t.Fatal(err)
 	}
 	return entry.ID
+}
+
+// A session that runs ends when another command withdraws.
+func TestWithdrawEndsARunningSession(t *testing.T) {
+	_, url := startOperator(t, true)
+	for _, args := range [][]string{{"withdraw", "listen"}, {"erase"}} {
+		dir := filepath.Join(t.TempDir(), "home")
+		if _, errs, status := enrolByScript(t, url, dir); status != 0 {
+			t.Fatal(errs)
+		}
+		h := home{dir: dir}
+		g, err := h.grant(consent.PurposeListen, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := h.whileAllowed(t.Context(), &env{stderr: os.Stderr, now: time.Now}, g)
+		if _, errs, status := aloudRun(t, "withdraw", "measure", "--home", dir); status != 0 {
+			t.Fatal(errs)
+		}
+		select {
+		case <-ctx.Done():
+			t.Errorf("ended by the end of another purpose: %v", context.Cause(ctx))
+		case <-time.After(2 * watchEvery):
+		}
+		if _, errs, status := aloudRun(t, append(args, "--home", dir)...); status != 0 {
+			t.Fatal(errs)
+		}
+		select {
+		case <-ctx.Done():
+			if err := context.Cause(ctx); aloud.ErrorCode(err) != aloud.EFORBIDDEN {
+				t.Errorf("%v ended it by: %v", args, err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%v did not end it", args)
+		}
+		stop()
+	}
 }
 
 func TestOutboxCommand(t *testing.T) {

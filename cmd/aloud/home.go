@@ -225,6 +225,39 @@ func (h home) allowed(ctx context.Context, o *outbox.Outbox, p consent.Purpose, 
 	return g, nil
 }
 
+// watchEvery is how soon a running session notices a withdrawal by another
+// command.
+const watchEvery = 250 * time.Millisecond
+
+// whileAllowed returns a context that ends, with the reason as its cause, as
+// soon as the grant is withdrawn on this device or everything is erased, by
+// whatever process.
+func (h home) whileAllowed(ctx context.Context, e *env, g consent.Grant) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	o, err := h.outbox(ctx, e, 0)
+	if err != nil {
+		end(err)
+		return ctx, func() {}
+	}
+	go func() {
+		defer o.Close()
+		tick := time.NewTicker(watchEvery)
+		defer tick.Stop()
+		for {
+			if err := o.Check(ctx, g); err != nil {
+				end(err)
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return ctx, func() { end(nil) }
+}
+
 // cell is the coarse area the participant gave, or "".
 func (h home) cell() (signal.Cell, error) {
 	if !h.has(placeFile) {

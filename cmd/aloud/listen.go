@@ -247,7 +247,7 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 		return err
 	}
 	defer keys.close()
-	ctx, stop := context.WithCancel(ctx)
+	ctx, stop := h.whileAllowed(ctx, e, grant) // aloud withdraw and aloud erase end it
 	defer stop()
 	stream, err := mic.Open(ctx, session, mic.Config{Device: o.device, Deliver: hear.listener.Offer, Bell: keys.terminal, Now: e.now})
 	if err != nil {
@@ -259,10 +259,14 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 		level: stream.Level, near: hear.near, indicator: keys.terminal,
 	})
 	go keys.watch(ctx, v, hear, stream)
-	return hear.run(ctx, v, func(context.Context) error {
+	err = hear.run(ctx, v, func(context.Context) error {
 		defer hear.listener.Finish()
 		return sessionEnd(stream.Err())
 	})
+	if withdrawn := context.Cause(ctx); aloud.ErrorCode(withdrawn) == aloud.EFORBIDDEN {
+		return withdrawn
+	}
+	return err
 }
 
 // sessionEnd is what a session's end means: to be stopped by a key or by its

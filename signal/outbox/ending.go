@@ -69,14 +69,17 @@ func (o *Outbox) Check(ctx context.Context, g consent.Grant) error {
 	if g.IsZero() {
 		return aloud.Errorf(aloud.EFORBIDDEN, "nobody agreed to this: there is no grant")
 	}
-	return inTx(ctx, o.db, func(tx *sql.Tx) error {
-		return withdrawn(ctx, tx, g.Receipt(), g.Purpose())
-	})
+	return withdrawn(ctx, o.db, g.Receipt(), g.Purpose())
+}
+
+// querier is a database or a transaction.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // withdrawn refuses if one of the purposes of a receipt was ended.
-func withdrawn(ctx context.Context, tx *sql.Tx, receipt aloud.Hash, purposes ...consent.Purpose) error {
-	rows, err := tx.QueryContext(ctx, `SELECT purpose FROM ended WHERE receipt = ?
+func withdrawn(ctx context.Context, in querier, receipt aloud.Hash, purposes ...consent.Purpose) error {
+	rows, err := in.QueryContext(ctx, `SELECT purpose FROM ended WHERE receipt = ?
 		UNION ALL SELECT '' FROM ending WHERE kind = 'erasure'`, receipt.String())
 	if err != nil {
 		return damaged(err)
