@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"aloud.example/aloud"
@@ -28,11 +30,17 @@ type heardTotals struct {
 	stages     map[aloud.Stage]int
 	suppressed int // sensitive sentences
 	sensitive  int // clips that are
-	missed     int // clips that speak of a purchase and gave no intent
+	missed     []missedClip
 	smallTalk  int
 	signals    int
 	delays     []time.Duration // from the end of a clip to the server's answer
 	shown      map[string]bool // kinds of examples that were told
+}
+
+// missedClip speaks of a purchase and gave no intent.
+type missedClip struct {
+	Clip  string `json:"clip"`
+	Heard string `json:"heard"` // it is a file's
 }
 
 // hearAll is the chapter in which each device hears its person.
@@ -187,7 +195,11 @@ func feed(ctx context.Context, l *listen.Listener, file *audio.Reader) error {
 
 // tellClip counts what came of a clip, and tells the first of each kind.
 func (d *demo) tellClip(p *person, c demoClip, heard []aloud.Utterance, found intent.Finding, t *heardTotals) {
-	kind := c.Expected
+	kind, text := c.Expected, ""
+	for _, u := range heard {
+		text += u.Text + " "
+	}
+	text = strings.TrimSpace(text)
 	for _, in := range found.Intents {
 		t.stages[in.Stage]++
 		kind = string(in.Stage)
@@ -197,7 +209,7 @@ func (d *demo) tellClip(p *person, c demoClip, heard []aloud.Utterance, found in
 	case c.Expected == "suppressed":
 		t.sensitive++
 	case c.buys() && len(found.Intents) == 0:
-		t.missed++
+		t.missed = append(t.missed, missedClip{filepath.Base(c.Audio), text})
 		kind = "missed"
 	case !c.buys():
 		t.smallTalk++
@@ -211,11 +223,7 @@ func (d *demo) tellClip(p *person, c demoClip, heard []aloud.Utterance, found in
 		d.story.row("  (sensitive: suppressed on the device, not shown even here)")
 		return
 	}
-	text := ""
-	for _, u := range heard {
-		text += u.Text + " "
-	}
-	d.story.quote(text[:max(0, len(text)-1)])
+	d.story.quote(text)
 	for _, in := range found.Intents {
 		d.story.row("  -> %s, %s, score %.2f", in.Category, in.Stage, in.Score)
 	}
@@ -256,6 +264,7 @@ func (d *demo) tellHeard(f facts, t *heardTotals, took time.Duration) error {
 	d.story.held("%d signals sent, all accepted; from the intent to the server's answer: median %.0f ms, 95%% in %.0f ms", t.signals, ms(median), ms(p95))
 	d.story.say("A signal is a category, a stage, a score, two times, a coarse area and a pseudonym, signed by the device. No sound and no word ever leaves.")
 	f["clips"], f["audio_seconds"], f["rtf"] = t.clips, t.audio, rtf
+	f["missed"] = t.missed
 	f["understood"], f["people"], f["suppressed"] = signalled, people, t.suppressed
 	f["signals_accepted"], f["median_ms"], f["p95_ms"] = t.signals, ms(median), ms(p95)
 	if t.signals == 0 {

@@ -92,7 +92,8 @@ func (s *story) indented(indent, look, text string) {
 
 // row writes a line of a table as it is.
 func (s *story) row(format string, args ...any) {
-	fmt.Fprintf(s.out, "%*s%s\n", storyMargin, "", fmt.Sprintf(format, args...))
+	line := fmt.Sprintf("%*s%s", storyMargin, "", fmt.Sprintf(format, args...))
+	fmt.Fprintln(s.out, strings.TrimRight(line, " "))
 }
 
 // wrap breaks text into lines of at most width letters, at spaces; a word that
