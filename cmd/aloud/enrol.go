@@ -196,12 +196,8 @@ func purposeNames(purposes []consent.Purpose) string {
 func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink.Notice, d consent.Decision, cell signal.Cell, o enrolOptions) error {
 	var err error
 	var key ed25519.PrivateKey
-	if d.Participant = aloud.NewParticipantID(); o.renew {
-		_, old, err := h.receipt()
-		if err != nil {
-			return err
-		}
-		d.Participant = old.Participant
+	if d.Participant, err = h.participant(o.renew); err != nil {
+		return err
 	}
 	// A key without a receipt is left from an enrolment that did not finish.
 	if d.At = e.now(); h.has(keyFile) {
@@ -219,6 +215,9 @@ func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink
 	}
 	s, err := consent.Sign(r, key)
 	if err != nil {
+		return err
+	}
+	if err := h.write(askedFile, s); err != nil {
 		return err
 	}
 	answer, err := client.Consent(ctx, s)
@@ -240,7 +239,27 @@ func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink
 	if err != nil {
 		return err
 	}
+	if err := os.Remove(h.path(askedFile)); err != nil {
+		return aloud.Errorf(aloud.EINTERNAL, "delete %s: %w", askedFile, bare(err))
+	}
 	return reportEnrolled(e, h, r, srv, cell, o.json)
+}
+
+// participant is the pseudonym to enrol under: a new one, except that of the
+// receipt to renew, or of a try that may have reached the server, so that there
+// is nobody left there whom no one could erase.
+func (h home) participant(renew bool) (aloud.ParticipantID, error) {
+	if renew {
+		_, old, err := h.receipt()
+		return old.Participant, err
+	}
+	var asked consent.Signed
+	if h.has(askedFile) && h.read(askedFile, &asked) == nil {
+		if old, err := consent.VerifyDevice(asked); err == nil {
+			return old.Participant, nil
+		}
+	}
+	return aloud.NewParticipantID(), nil
 }
 
 // checkDecision refuses a decision that no receipt can hold, before a key is

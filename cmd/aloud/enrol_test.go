@@ -38,6 +38,7 @@ type operator struct {
 	ended    []string
 	signals  []signal.Signal
 	down     bool
+	lose     bool // answers to consents
 }
 
 func startOperator(t *testing.T, simulated bool) (*operator, string) {
@@ -104,7 +105,11 @@ func (o *operator) consents(w http.ResponseWriter, r *http.Request) {
 	}
 	o.mu.Lock()
 	o.receipts[receipt.Participant] = receipt
+	lose := o.lose
 	o.mu.Unlock()
+	if lose {
+		panic(http.ErrAbortHandler)
+	}
 	w.WriteHeader(http.StatusCreated)
 	_ = json.NewEncoder(w).Encode(uplink.Enrolled{Receipt: s, BuyerUID: "u_1"})
 }
@@ -227,6 +232,35 @@ func TestEnrolByScript(t *testing.T) {
 	}
 	if _, r, err := h.receipt(); err != nil || r.Participant != shown.Participant {
 		t.Errorf("renewing changed the participant: %v", err)
+	}
+}
+
+// An enrolment whose answer was lost goes on under the same pseudonym and key.
+func TestEnrolGoesOn(t *testing.T) {
+	op, url := startOperator(t, true)
+	dir := filepath.Join(t.TempDir(), "home")
+	hash := noticePrefix(t, url)
+	op.mu.Lock()
+	op.lose = true
+	op.mu.Unlock()
+	args := []string{"enrol", "--server", url, "--home", dir, "--grant", "listen", "--adult", "--yes-i-read-the-notice", hash}
+	if _, errs, status := aloudRun(t, args...); status != 1 || strings.Count(errs, "\n") != 1 {
+		t.Fatalf("%d %s", status, errs)
+	}
+	if (home{dir: dir}).has(receiptFile) {
+		t.Error("a receipt without countersignature was kept")
+	}
+	op.mu.Lock()
+	op.lose = false
+	op.mu.Unlock()
+	if _, errs, status := aloudRun(t, args...); status != 0 {
+		t.Fatal(errs)
+	}
+	if _, r, err := (home{dir: dir}).receipt(); err != nil || len(op.receipts) != 1 || op.receipts[r.Participant].Hash() != r.Hash() {
+		t.Errorf("%d participants for one person, %v", len(op.receipts), err)
+	}
+	if (home{dir: dir}).has(askedFile) {
+		t.Error("the try is still kept")
 	}
 }
 

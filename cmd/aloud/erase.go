@@ -58,7 +58,7 @@ now, or as soon as it can be reached. Nothing is asked; it can't be undone.`,
 					return err
 				}
 			}
-			for _, name := range []string{receiptFile, placeFile, keyFile} {
+			for _, name := range []string{receiptFile, askedFile, placeFile, keyFile} {
 				if err := h.shred(name); err != nil {
 					return err
 				}

@@ -32,6 +32,7 @@ const (
 	serverFile  = "server.json"  // the server and its pinned keys
 	placeFile   = "place.json"   // the coarse area, if one was given
 	outboxFile  = "outbox.db"
+	askedFile   = "enrolling.json" // a receipt on its way to the server, from a try that may not have finished
 )
 
 // home is a device's folder: what one participant agreed to on it.

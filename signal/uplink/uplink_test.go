@@ -129,15 +129,17 @@ func TestBadAnswers(t *testing.T) {
 		code    aloud.Code
 		says    string
 	}{
-		"problem with code":  {answer(400, problemJSON, `{"status":400,"code":"too_early","detail":"wait"}`), aloud.ETOOEARLY, "wait"},
-		"problem, no code":   {answer(403, problemJSON+"; charset=utf-8", `{"detail":"no"}`), aloud.EFORBIDDEN, "no"},
-		"unknown code":       {answer(404, problemJSON, `{"code":"nope"}`), aloud.ENOTFOUND, "without a reason"},
-		"broken problem":     {answer(413, problemJSON, `{`), aloud.ETOOLARGE, "413"},
-		"500":                {answer(500, problemJSON, `{"code":"internal","detail":"our fault"}`), aloud.EUNAVAILABLE, "our fault"},
-		"a proxy's 502":      {answer(502, "text/html", `<html>`), aloud.EUNAVAILABLE, "502"},
-		"a stranger's 404":   {answer(404, "text/html", `<html>`), aloud.EUNAVAILABLE, "check the address"},
-		"a stranger's 200":   {answer(200, "text/html", `<html>`), aloud.EUNAVAILABLE, "is it an Aloud server"},
-		"a redirect":         {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", 307) }, aloud.EUNAVAILABLE, "307"},
+		"problem with code": {answer(400, problemJSON, `{"status":400,"code":"too_early","detail":"wait"}`), aloud.ETOOEARLY, "wait"},
+		"problem, no code":  {answer(403, problemJSON+"; charset=utf-8", `{"detail":"no"}`), aloud.EFORBIDDEN, "no"},
+		"unknown code":      {answer(404, problemJSON, `{"code":"nope"}`), aloud.ENOTFOUND, "without a reason"},
+		"broken problem":    {answer(413, problemJSON, `{`), aloud.ETOOLARGE, "413"},
+		"500":               {answer(500, problemJSON, `{"code":"internal","detail":"our fault"}`), aloud.EUNAVAILABLE, "our fault"},
+		"a proxy's 502":     {answer(502, "text/html", `<html>`), aloud.EUNAVAILABLE, "502"},
+		"a stranger's 404":  {answer(404, "text/html", `<html>`), aloud.EUNAVAILABLE, "check the address"},
+		"a stranger's 200":  {answer(200, "text/html", `<html>`), aloud.EUNAVAILABLE, "is it an Aloud server"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusTemporaryRedirect)
+		}, aloud.EUNAVAILABLE, "307"},
 		"empty":              {answer(200, "application/json", ``), aloud.EUNAVAILABLE, ""},
 		"too few results":    {answer(200, "application/json", `{"results":[]}`), aloud.EUNAVAILABLE, "0 of 1"},
 		"unknown status":     {answer(200, "application/json", `{"results":[{"jti":"s_1","status":"perhaps"}]}`), aloud.EUNAVAILABLE, "perhaps"},
