@@ -254,7 +254,7 @@ func (h home) participant(renew bool) (aloud.ParticipantID, error) {
 		return old.Participant, err
 	}
 	var asked consent.Signed
-	if h.has(askedFile) && h.read(askedFile, &asked) == nil {
+	if h.has(keyFile) && h.has(askedFile) && h.read(askedFile, &asked) == nil {
 		if old, err := consent.VerifyDevice(asked); err == nil {
 			return old.Participant, nil
 		}
