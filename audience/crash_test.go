@@ -123,8 +123,13 @@ func TestKilledAtRandom(t *testing.T) {
 	dir := t.TempDir()
 	cast := castPeople(t, dir)
 	log := &crashLog{sent: map[string]bool{}, acked: map[string]bool{}, events: map[string]string{}, counted: map[string]string{}}
-	for range kills {
-		log.collect(t, dir, time.Duration(mathrand.IntN(400))*time.Millisecond)
+	for i := range kills {
+		// Every third time while it starts, else while it collects.
+		moment := "acked"
+		if i%3 == 2 {
+			moment = "up"
+		}
+		log.collect(t, dir, moment, time.Duration(mathrand.IntN(400))*time.Millisecond)
 	}
 	if len(log.acked) == 0 {
 		t.Fatal("nothing was ever acknowledged")
@@ -162,7 +167,7 @@ type crashLog struct {
 	events, counted map[string]string // message id -> person
 }
 
-func (l *crashLog) collect(t *testing.T, dir string, life time.Duration) {
+func (l *crashLog) collect(t *testing.T, dir, moment string, life time.Duration) {
 	t.Helper()
 	exe, err := os.Executable()
 	must(t, err)
@@ -177,9 +182,11 @@ func (l *crashLog) collect(t *testing.T, dir string, life time.Duration) {
 	for lines.Scan() {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
 		person, id, _ := strings.Cut(rest, " ")
-		switch word {
-		case "up":
+		if word == moment {
+			moment = ""
 			time.AfterFunc(life, func() { _ = cmd.Process.Kill() })
+		}
+		switch word {
 		case "sent":
 			l.sent[rest] = true
 		case "acked":
