@@ -3,13 +3,15 @@ package listen
 import (
 	"context"
 	"math"
+	"slices"
 )
 
-// When a hypothesis is doubted, in mean log-probability a token. Chosen on half
-// of the clips; docs/asr.md has the figures.
+// When an utterance gets a view without its noise. Chosen on half of the clips;
+// docs/asr.md has the figures.
 const (
-	doubtful   = -0.22 // less sure than this: look again
-	unbelieved = -0.80 // less sure than this after that: nobody said it
+	noisyBelow = 15    // dB between its loud half and its quietest tenth
+	doubtful   = -0.35 // mean log-probability a token: less sure than this, look again
+	unbelieved = -1.10 // less sure than this after that: nobody said it
 )
 
 // The suppressor may turn a frequency down by 20 dB, and takes the noise for
@@ -24,18 +26,20 @@ const (
 type heard struct {
 	text       string
 	confidence float64
-	again      bool // it was doubtful and looked at a second time
+	again      bool // it was noisy or doubtful, and heard without its noise as well
 }
 
-// doubter recognises an utterance, doubts what came out, and looks again where
-// that is worth the time: at the utterance as it was together with a version
-// without its steady noise.
+// doubter recognises an utterance where it may be hard to understand: a noisy
+// one is heard as it was and without its steady noise at once, and so, at a
+// second look, is one that a first look left doubtful.
 type doubter struct {
 	rec   Recogniser
 	plain bool
 
 	noise *suppressor
 	quiet []float32 // the utterance without noise, overwritten after use
+
+	levels []float32
 }
 
 func newDoubter(rec Recogniser, plain bool) *doubter {
@@ -53,32 +57,67 @@ func (d *doubter) partial(ctx context.Context, seg segment) (heard, error) {
 
 // final recognises a complete utterance, in two looks where one leaves doubt.
 func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
-	first := request(seg)
-	h, err := d.rec.Recognise(ctx, first)
-	if err != nil {
-		return heard{}, err
-	}
-	if d.plain || !doubted(h) {
+	r := request(seg)
+	if d.plain {
+		h, err := d.rec.Recognise(ctx, r)
+		if err != nil {
+			return heard{}, err
+		}
 		return judged(seg, h), nil
 	}
-	if cap(d.quiet) < len(seg.samples) {
-		d.quiet = make([]float32, len(seg.samples))
-	}
-	d.quiet = d.quiet[:len(seg.samples)]
 	defer d.forget()
-	d.noise.suppress(d.quiet, seg.samples, noiseFloor, overNoise)
-	second := first
-	second.Views = [][]float32{seg.samples, d.quiet}
-	h, err = d.rec.Recognise(ctx, second)
+	hard := d.loudness(seg.samples) < noisyBelow
+	if hard {
+		r.Views = append(r.Views, d.quieted(seg.samples))
+	}
+	h, err := d.rec.Recognise(ctx, r)
 	if err != nil {
 		return heard{}, err
 	}
+	if !hard && doubted(h) {
+		hard = true
+		r.Again = true
+		r.Views = append(r.Views, d.quieted(seg.samples))
+		if h, err = d.rec.Recognise(ctx, r); err != nil {
+			return heard{}, err
+		}
+	}
 	got := judged(seg, h)
-	if h.LogProb < unbelieved {
+	if hard && h.LogProb < unbelieved {
 		got = heard{}
 	}
-	got.again = true
+	got.again = hard
 	return got, nil
+}
+
+// quieted is the utterance without its steady noise.
+func (d *doubter) quieted(x []float32) []float32 {
+	if cap(d.quiet) < len(x) {
+		d.quiet = make([]float32, len(x))
+	}
+	d.quiet = d.quiet[:len(x)]
+	d.noise.suppress(d.quiet, x, noiseFloor, overNoise)
+	return d.quiet
+}
+
+// loudness is by how many dB the louder half of an utterance stands out from
+// its quietest tenth: over 20 for speech in a quiet room.
+func (d *doubter) loudness(x []float32) float64 {
+	d.levels = d.levels[:0]
+	for i := 0; i+FrameSize <= len(x); i += FrameSize {
+		d.levels = append(d.levels, meanSquare(x[i:i+FrameSize]))
+	}
+	slices.Sort(d.levels)
+	n := len(d.levels)
+	if n == 0 {
+		return 0
+	}
+	loud := 0.0
+	for _, v := range d.levels[n/2:] {
+		loud += float64(v)
+	}
+	loud /= float64(n - n/2)
+	return 10 * math.Log10((loud+1e-10)/(float64(d.levels[n/10])+1e-10))
 }
 
 // forget overwrites what is left of the last utterance.

@@ -26,7 +26,7 @@ type Config struct {
 	// Queue is how many seconds of audio may wait to be heard; 30 when zero.
 	Queue float64
 
-	// Plain leaves out the second look at doubtful utterances.
+	// Plain leaves out the second look at noisy and doubtful utterances.
 	Plain bool
 
 	Now    func() time.Time     // nil is time.Now
@@ -46,7 +46,7 @@ type Stats struct {
 
 	Utterances int // final ones given out
 	Guarded    int // final ones thrown out as invented
-	SecondLook int // final ones that were doubtful and looked at again
+	SecondLook int // final ones that were noisy or doubtful, and heard without their noise as well
 }
 
 // ComputeSeconds is what all parts took together.

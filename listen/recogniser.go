@@ -40,6 +40,8 @@ type Request struct {
 	// something was mended. All are equally long. With more than one, their
 	// opinions on each word are averaged.
 	Views [][]float32
+	// Again says that the utterance was recognised before and left doubt.
+	Again bool
 	// MaskEnd forbids the end of the text as the very first token: set it where
 	// somebody surely spoke.
 	MaskEnd bool

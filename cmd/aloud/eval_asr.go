@@ -361,7 +361,7 @@ func (s *sideBySide) clock() time.Duration { return processCPU() - s.bare }
 
 // Recognise implements listen.Recogniser.
 func (s *sideBySide) Recognise(ctx context.Context, r listen.Request) (listen.Hypothesis, error) {
-	if s.off || len(r.Views) > 1 || r.Beam > 1 { // a second look: the segment was measured at the first
+	if s.off || r.Again { // at a second look, the segment has been measured
 		return s.Recogniser.Recognise(ctx, r)
 	}
 	s.passes++
