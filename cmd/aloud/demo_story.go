@@ -47,7 +47,7 @@ const (
 )
 
 func (s *story) paint(look, text string) string {
-	if !s.colour || text == "" {
+	if !s.colour || look == "" || text == "" {
 		return text
 	}
 	return "\x1b[" + look + "m" + text + "\x1b[0m"

@@ -3,10 +3,16 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"aloud.example/aloud/audience"
@@ -103,5 +109,36 @@ func TestCast(t *testing.T) {
 	}
 	if away == 0 || away > 4 {
 		t.Errorf("%d people live away", away)
+	}
+}
+
+// TestDemo runs the whole demo as a process and reads its report.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the demo takes the better part of a minute")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "aloud", "demo", "--json", "--clips", demoClips)
+	var bad bytes.Buffer
+	cmd.Stderr = &bad
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("aloud demo: %v\n%s", err, bad.Bytes())
+	}
+	var report demoReport
+	if err := json.Unmarshal(out, &report); err != nil {
+		t.Fatalf("the report is not JSON: %v\n%s", err, out)
+	}
+	names := []string{}
+	for _, s := range report.Steps {
+		names = append(names, s.Name)
+		if !s.Holds {
+			t.Errorf("%s: %s", s.Name, s.Problem)
+		}
+	}
+	want := []string{"server", "consent", "listen", "audience", "auction", "proof", "withdrawal"}
+	if !report.Holds || !report.Simulated || !slices.Equal(names, want) {
+		t.Errorf("holds %v, simulated %v, steps %v; want %v", report.Holds, report.Simulated, names, want)
 	}
 }
