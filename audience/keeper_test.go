@@ -4,6 +4,10 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -237,4 +241,139 @@ func TestWithdrawalAndErasure(t *testing.T) {
 	if n, err := w.KeyTable.Count(w.ctx); err != nil || n != 0 {
 		t.Errorf("%d keys left, %v", n, err)
 	}
+}
+
+// TestBadMembersHoldNothingUp: garbage, a member that can't be applied and a
+// group of another partition go to the dead letters; their neighbours count,
+// once.
+func TestBadMembersHoldNothingUp(t *testing.T) {
+	w := newWorld(t)
+	p, _ := w.enrol()
+	partition := collector.PartitionOf(p.ID)
+	seal := func(m collector.Member) collector.Envelope {
+		m.Participant, m.At, m.Seed = p.ID, w.clock.Now(), collector.NewSeed()
+		e, err := collector.SealMember(w.ctx, w.Keys, m)
+		must(t, err)
+		return e
+	}
+	now := w.clock.Now()
+	token, err := p.Signal(aloud.Intent{Category: "home.hvac", Stage: aloud.StageNeed, Score: 0.5}, now, now, "")
+	must(t, err)
+	good := seal(collector.Member{Kind: collector.KindSignal, Purpose: consent.PurposeShareSignals, Token: token})
+	altered := good
+	altered.Ciphertext = append([]byte(nil), good.Ciphertext...)
+	altered.Ciphertext[30] ^= 1
+	data, err := collector.EncodeGroup(partition, []collector.Envelope{
+		good, altered,
+		seal(collector.Member{Kind: collector.KindSignal, Purpose: consent.PurposeShareSignals, Token: "not a token"}),
+		seal(collector.Member{Kind: collector.KindSignal, Purpose: consent.PurposeMeasure, Token: token}), // under a wrong key
+		seal(collector.Member{Kind: collector.KindWithdrawal, Purpose: collector.PurposeRecord, Token: "not a token"}),
+		{Partition: partition, Kind: collector.KindRule, Ciphertext: []byte(`{"at":1,"rule":{"audience":"` + string(aloud.NewAudienceID()) + `","rule":{"category":"x"}}}`)},
+		{Partition: partition, Kind: collector.KindErased, Ciphertext: []byte(`{}`)},
+		{Partition: partition, Handle: collector.Handle{9}, Kind: collector.KindSignal, Ciphertext: []byte("of a key that is gone")},
+		good, // twice
+	})
+	must(t, err)
+	for _, message := range [][]byte{data, []byte("garbage"), nil} {
+		_, err := w.Stream.Publish(w.ctx, partition, string(aloud.NewSignalID()), message)
+		must(t, err)
+
+	}
+	_, err = w.Stream.Publish(w.ctx, (partition+1)%collector.Partitions, "elsewhere", data)
+	must(t, err)
+	must(t, w.Settle(w.ctx))
+	weights, _, err := w.Store.Profile(w.ctx, p.ID)
+	must(t, err)
+	if len(weights) != 1 || weights[0].Value != 0.5 {
+		t.Errorf("weights %v: the good member did not count once", weights)
+	}
+	if n, err := w.Store.DeadLetters(w.ctx); err != nil || n != 9 {
+		t.Errorf("%d dead letters, %v; want 9", n, err)
+	}
+	if n := w.Keeper.Counts(); n.Skipped != 1 {
+		t.Errorf("%d members skipped, want the one without a key", n.Skipped)
+	}
+	w.accepted(w.say(p, "home.hvac", aloud.StageNeed, "")) // and it goes on
+}
+
+// TestSilentWhileNotKept: an index that nobody keeps answers nothing.
+func TestSilentWhileNotKept(t *testing.T) {
+	w := newWorld(t)
+	p, _ := w.enrol()
+	if _, err := w.Index.Lookup(p.ID); err != nil {
+		t.Fatal(err)
+	}
+	index, clock := w.Index, w.clock
+	w.stop()
+	clock.Add(4 * time.Second)
+	if _, err := index.Lookup(p.ID); aloud.ErrorCode(err) != aloud.EUNAVAILABLE {
+		t.Errorf("after the keeper ended: %v", err)
+	}
+}
+
+// TestOlderStreamRefused: a database that knows more than the stream is not
+// gone on with.
+func TestOlderStreamRefused(t *testing.T) {
+	w := newWorld(t)
+	w.enrol()
+	w.stop()
+	must(t, os.RemoveAll(filepath.Join(w.dir, "stream")))
+	_, err := pipeline.Start(w.ctx, pipeline.Config{Dir: w.dir, ServerKey: w.key})
+	if err == nil || !strings.Contains(err.Error(), "restore both together") {
+		t.Errorf("started: %v", err)
+	}
+}
+
+// BenchmarkApply measures a signal's way from the stream into profile,
+// membership and the ledger's outbox, in groups of 64, beside the floor of one
+// row of the same size inserted in the same groups.
+func BenchmarkApply(b *testing.B) {
+	w := newWorld(b)
+	w.audience(audience.Rule{Category: "home.hvac", Window: 24 * time.Hour})
+	var people []*pipeline.Person
+	for range 64 {
+		p, _ := w.enrol()
+		people = append(people, p)
+	}
+	b.Run("floor=one row", func(b *testing.B) {
+		for i := 0; i < b.N; {
+			must(b, w.Store.Apply(w.ctx, func(tx audience.Tx) error {
+				for range 64 {
+					i++
+					if err := tx.PutSignal(w.ctx, audience.SignalRow{
+						ID: aloud.NewSignalID(), Participant: people[i%64].ID, Envelope: collector.Envelope{Ciphertext: make([]byte, 700)},
+					}); err != nil {
+						return err
+					}
+				}
+				return nil
+			}))
+		}
+	})
+	b.Run("signals", func(b *testing.B) {
+		now := w.clock.Now()
+		groups := make([][]collector.Envelope, b.N/64+1)
+		for g := range groups {
+			p := people[g%64]
+			for range 64 {
+				token, err := p.Signal(aloud.Intent{Category: "home.hvac", Stage: aloud.StageNeed, Score: 0.5}, now, now, "")
+				must(b, err)
+				e, err := collector.SealMember(w.ctx, w.Keys, collector.Member{
+					Kind: collector.KindSignal, Participant: p.ID, Purpose: consent.PurposeShareSignals, At: now, Seed: collector.NewSeed(), Token: token,
+				})
+				must(b, err)
+				groups[g] = append(groups[g], e)
+			}
+		}
+		b.ResetTimer()
+		for g, envelopes := range groups {
+			partition := envelopes[0].Partition
+			data, err := collector.EncodeGroup(partition, envelopes)
+			must(b, err)
+			_, err = w.Stream.Publish(w.ctx, partition, fmt.Sprint(g, time.Now().UnixNano()), data)
+			must(b, err)
+		}
+		must(b, w.Settle(w.ctx))
+		b.ReportMetric(float64(len(groups)*64)/b.Elapsed().Seconds(), "signals/s")
+	})
 }
