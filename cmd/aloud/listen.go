@@ -231,16 +231,18 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 	}
 	defer func() { _ = models.Close() }() // the process is about to end
 
-	session, err := consent.ConfirmAtTerminal(ctx, grant, consent.Request{Mode: consent.Mode(o.mode), For: o.length, Adults: o.adults}, e.now)
-	if err != nil {
-		return err
+	if o.mode == "" {
+		o.mode = string(consent.OnlyMe)
 	}
-	o.mode = string(session.Mode())
 	hear, err := newHearing(ctx, e, o, models, aloud.SourceMicrophone)
 	if err != nil {
 		return err
 	}
 	defer hear.close()
+	session, err := consent.ConfirmAtTerminal(ctx, grant, consent.Request{Mode: consent.Mode(o.mode), For: o.length, Adults: o.adults}, e.now)
+	if err != nil {
+		return err
+	}
 
 	keys, err := openKeys()
 	if err != nil {
@@ -249,15 +251,18 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 	defer keys.close()
 	ctx, stop := h.whileAllowed(ctx, e, grant) // aloud withdraw and aloud erase end it
 	defer stop()
-	stream, err := mic.Open(ctx, session, mic.Config{Device: o.device, Deliver: hear.listener.Offer, Bell: keys.terminal, Now: e.now})
+	// The indicator is there before the microphone is open.
+	var stream *mic.Stream
+	v := newView(e, o, viewOf{
+		name: "microphone", microphone: true, deadline: session.Deadline(), mode: session.Mode(),
+		level: func() float64 { return stream.Level() }, near: hear.near, indicator: keys.terminal,
+	})
+	stream, err = mic.Open(ctx, session, mic.Config{Device: o.device, Deliver: hear.listener.Offer, Bell: keys.terminal, Now: e.now})
 	if err != nil {
+		v.close()
 		return err
 	}
 	defer stream.Close()
-	v := newView(e, o, viewOf{
-		name: "microphone", microphone: true, deadline: session.Deadline(), mode: session.Mode(),
-		level: stream.Level, near: hear.near, indicator: keys.terminal,
-	})
 	go keys.watch(ctx, v, hear, stream)
 	err = hear.run(ctx, v, func(context.Context) error {
 		defer hear.listener.Finish()

@@ -32,6 +32,7 @@ type liveView struct {
 	style   liveStyle
 
 	mu      sync.Mutex
+	ready   bool
 	block   int // lines drawn
 	speech  string
 	partial bool
@@ -83,6 +84,8 @@ func (v *liveView) show(event any) {
 	defer v.mu.Unlock()
 	line := lineOf(event, v.of.text)
 	switch ev := event.(type) {
+	case readyEvent:
+		v.ready = true
 	case utteranceEvent:
 		v.speech, v.partial = ev.Text, ev.Partial
 		if !ev.Partial && v.of.text {
@@ -174,24 +177,31 @@ func (v *liveView) header(now time.Time, width int) string {
 	if !v.of.microphone {
 		return v.style.mark.Render(shorten(fmt.Sprintf("▶ HEARING %s  %s", v.of.name, elapsed), width))
 	}
-	how := string(v.of.mode)
+	rest := "  starting"
+	if v.ready {
+		rest = fmt.Sprintf("  %s, %s left, q stops  %s  %s", elapsed, clock(v.of.deadline.Sub(now).Seconds()), meter(v.of.level()), v.how())
+	}
+	return v.style.on.Render(consent.Indicator) + shorten(rest, width-len([]rune(consent.Indicator)))
+}
+
+// how says what the person has to do to be heard.
+func (v *liveView) how() string {
 	switch {
 	case v.of.mode == consent.PushToTalk:
-		how += ", hold space to be heard"
+		return "hold space to be heard"
 	case v.of.near != nil && !v.of.near.Calibrated():
-		how += ", speak to set the measure"
+		return "only-me: say something"
 	}
-	rest := fmt.Sprintf("  %s, %s left  %s  %s, q stops", elapsed, clock(v.of.deadline.Sub(now).Seconds()), meter(v.of.level()), how)
-	return v.style.on.Render(consent.Indicator) + shorten(rest, width-len([]rune(consent.Indicator)))
+	return string(v.of.mode)
 }
 
 // meter draws a level in decibels under full scale.
 func meter(db float64) string {
-	const cells = 10
+	const cells = 6
 	if math.IsInf(db, 0) || math.IsNaN(db) {
 		db = -60
 	}
-	n := max(0, min(cells, int((db+60)/5)))
+	n := max(0, min(cells, int((db+60)/8)))
 	return strings.Repeat("▮", n) + strings.Repeat("▯", cells-n)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"aloud.example/aloud/consent"
@@ -27,7 +28,7 @@ type viewOf struct {
 	microphone bool
 	deadline   time.Time
 	mode       consent.Mode
-	level      func() float64
+	level      func() float64 // valid after the ready event
 	near       *listen.Near
 	indicator  io.Writer // the terminal, on which it must be seen that Aloud listens
 }
@@ -134,6 +135,7 @@ type indicator struct {
 	of      viewOf
 	now     func() time.Time
 	started time.Time
+	ready   atomic.Bool
 	stop    chan struct{}
 	stopped sync.WaitGroup
 }
@@ -156,8 +158,20 @@ func newIndicator(v view, e *env, of viewOf) *indicator {
 	return i
 }
 
+func (i *indicator) show(event any) {
+	if _, ok := event.(readyEvent); ok {
+		i.ready.Store(true)
+		i.draw()
+	}
+	i.view.show(event)
+}
+
 func (i *indicator) draw() {
 	now := i.now()
+	if !i.ready.Load() {
+		fmt.Fprintf(i.of.indicator, "\r\x1b[K%s starting", consent.Indicator)
+		return
+	}
 	fmt.Fprintf(i.of.indicator, "\r\x1b[K%s %s, %s left, q stops", consent.Indicator, clock(now.Sub(i.started).Seconds()), clock(i.of.deadline.Sub(now).Seconds()))
 }
 

@@ -46,6 +46,9 @@ type Stream struct {
 	level   atomic.Uint64 // math.Float64bits of the last block's level
 	heard   atomic.Int64  // samples delivered
 
+	flowing chan struct{} // closed by the first block
+	flows   sync.Once
+
 	callback sync.Mutex // held while sound is handed on
 	over     bool       // under callback: hand on nothing more
 	in, out  []float32
@@ -71,7 +74,8 @@ func Open(ctx context.Context, session consent.Session, cfg Config) (*Stream, er
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream{cfg: cfg, session: session, host: h, done: make(chan struct{})}
+	s := &Stream{cfg: cfg, session: session, host: h, flowing: make(chan struct{}), done: make(chan struct{})}
+	s.level.Store(math.Float64bits(math.Inf(-1)))
 	if err := s.start(ctx); err != nil {
 		h.close()
 		return nil, err
@@ -127,8 +131,20 @@ func (s *Stream) start(ctx context.Context) error {
 		return aloud.Errorf(aloud.EUNAVAILABLE, "the microphone does not start (%w): another program may hold it", err)
 	}
 	go s.watch(ctx, ended)
+	// Some audio systems take a second before they give anything: who is told
+	// that it listens should be heard from then on.
+	timeout := time.NewTimer(firstBlock)
+	defer timeout.Stop()
+	select {
+	case <-s.flowing:
+	case <-s.done:
+	case <-timeout.C:
+	}
 	return nil
 }
+
+// firstBlock is how long Open waits for a microphone to give anything.
+const firstBlock = 4 * time.Second
 
 // watch closes the device when anything ends the stream.
 func (s *Stream) watch(ctx context.Context, ended <-chan error) {
@@ -166,6 +182,7 @@ func (s *Stream) hear(input []byte) {
 	if s.over {
 		return
 	}
+	s.flows.Do(func() { close(s.flowing) })
 	if err := s.session.Check(s.cfg.Now()); err != nil {
 		s.over = true
 		s.end(err)
