@@ -132,7 +132,7 @@ func (b *Bidder) Decide(ctx context.Context, r Request) ([]Bid, Reason) {
 	now := b.cfg.Now().UTC()
 	if r.Within > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, now.Add(r.Within))
+		ctx, cancel = context.WithTimeout(ctx, r.Within)
 		defer cancel()
 	}
 	if why := r.refused(); why != "" {

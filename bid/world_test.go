@@ -78,7 +78,6 @@ type world struct {
 	advertiser campaign.Advertiser
 	audience   aloud.AudienceID
 	person     aloud.ParticipantID
-	line       campaign.Line
 }
 
 const uid = "u_abcdefghijklmnopqrstuv"
