@@ -10,7 +10,7 @@ const raw = readFileSync(process.argv[2], "utf8");
 const lines = raw
   .split(/\r?\n/)
   .filter((l) => !l.startsWith("Script started") && !l.startsWith("Script done"))
-  .filter((l) => !/^ {10}[A-Za-z(]/.test(l)); // a paragraph; what was checked begins with a colour
+  .filter((l) => !/^ {10}[^\s\x1b]/.test(l)); // a paragraph; what was checked begins with a colour
 while (lines.length && !lines.at(-1).trim()) lines.pop();
 while (lines.length && !lines[0].trim()) lines.shift();
 

@@ -227,8 +227,9 @@ func (d *demo) startServer(ctx context.Context, f facts) error {
 		}
 	}
 	f["url"], f["ready_seconds"] = srv.url, took.Seconds()
-	d.story.say("aloud serve --simulate, at %s: ready in %.2f s.", srv.url, took.Seconds())
+	d.story.row("  $ aloud serve --simulate --wait 0s")
 	d.story.say("Its data folder is stamped as simulated for life. Only such a server takes synthetic speech, without the wait of 60 s that a person has to veto a signal.")
+	d.story.held("ready at %s in %.2f s", srv.url, took.Seconds())
 	return nil
 }
 
