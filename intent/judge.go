@@ -225,7 +225,7 @@ func (e *Engine) recall(s *scratch, at int, note func(int16, cue, float64, int16
 			factor *= 0.9
 			continue
 		}
-		if back > 1 && !t.point {
+		if t.point == pointNone || back > 2 && t.point != pointClear {
 			return
 		}
 		for _, n := range o.nouns {
@@ -233,10 +233,10 @@ func (e *Engine) recall(s *scratch, at int, note func(int16, cue, float64, int16
 				continue
 			}
 			for _, c := range t.cues {
-				if !fits(n, c) || c.rule.cue != cueRejected && t.gated(c.from, c.to) || !t.point && c.rule.weak {
+				if c.rule.cue == cueNeed && t.point != pointClear || n.rule.weak || !fits(n, c) || c.rule.cue != cueRejected && t.gated(c.from, c.to) || c.rule.weak && t.point != pointClear {
 					continue
 				}
-				note(n.rule.category, c.rule.cue, weight(c.rule.weak, weakCue+0.08, strongCue)*weight(n.rule.weak, weakNoun, strongNoun)*factor, c.from)
+				note(n.rule.category, c.rule.cue, weight(c.rule.weak, weakCue+0.08, strongCue)*factor, c.from)
 			}
 		}
 		return

@@ -39,7 +39,8 @@ const (
 type scope uint8
 
 const (
-	scopeNear     scope = iota + 1 // the next few words of its sentence
+	scopeNext     scope = iota + 1 // the next words
+	scopeNear                      // the next few words of its sentence
 	scopeSentence                  // its sentence
 	scopeTurn                      // its utterance
 	scopeWindow                    // its utterance and the two after it
@@ -72,6 +73,7 @@ type rule struct {
 	scope    scope
 	weak     bool
 	spoken   bool // roleSensitive: the one who speaks is a child
+	body     bool // roleSensitive: an ailment that a pet may have as well
 	category int16
 	kind     int8 // roleSensitive: which of the kinds
 }
@@ -116,6 +118,9 @@ func (e *Engine) load() error {
 		if err := b.read(strings.TrimSuffix(path.Base(name), ".tsv"), string(text)); err != nil {
 			return err
 		}
+	}
+	if err := b.m.contradictions(); err != nil {
+		return err
 	}
 	e.matcher, e.slugs, e.index, e.follows = b.m, b.slugs, b.index, b.follows
 	return nil
@@ -249,7 +254,7 @@ func stageLine(_ *book, f []string) (rule, error) {
 	name, weak := strings.CutSuffix(f[0], "?")
 	switch name {
 	case "point":
-		return rule{role: rolePoint}, nil
+		return rule{role: rolePoint, weak: weak}, nil
 	case "open":
 		return rule{role: roleOpen}, nil
 	}
@@ -265,10 +270,10 @@ func negativeLine(_ *book, f []string) (rule, error) {
 	if len(f) != 2 {
 		return rule{}, aloud.Errorf(aloud.EINVALID, "want name, scope and phrases")
 	}
-	scopes := map[string]scope{"near": scopeNear, "sentence": scopeSentence, "turn": scopeTurn, "window": scopeWindow}
+	scopes := map[string]scope{"next": scopeNext, "near": scopeNear, "sentence": scopeSentence, "turn": scopeTurn, "window": scopeWindow}
 	s, ok := scopes[f[1]]
 	if !ok {
-		return rule{}, aloud.Errorf(aloud.EINVALID, "unknown scope %q; want near, sentence, turn or window", f[1])
+		return rule{}, aloud.Errorf(aloud.EINVALID, "unknown scope %q; want next, near, sentence, turn or window", f[1])
 	}
 	return rule{role: roleGate, scope: s}, nil
 }
@@ -283,6 +288,8 @@ func sensitiveLine(_ *book, f []string) (rule, error) {
 		return rule{role: roleShift}, nil
 	case "animal":
 		return rule{role: roleAnimal}, nil
+	case "ailment":
+		return rule{role: roleSensitive, body: true}, nil
 	case "child-speaks":
 		return rule{role: roleSensitive, kind: int8(len(sensitiveKinds) - 1), spoken: true, weak: weak}, nil
 	}

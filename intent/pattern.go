@@ -1,9 +1,11 @@
 package intent
 
 import (
+	"slices"
 	"strings"
 
 	"aloud.example/aloud"
+	"aloud.example/aloud/category"
 )
 
 // maxGap is how many words ".." in a rule may stand for.
@@ -22,6 +24,7 @@ type matcher struct {
 	ends        [][]piece        // node to the pieces that end there
 	joins       [][]int32        // node to the nodes where a choice goes on
 	rules       []rule
+	texts       []string // the phrases of the rules
 }
 
 // heard is a word that may be meant by another that sounds the same.
@@ -68,6 +71,7 @@ func newMatcher() *matcher {
 func (m *matcher) add(phrase string, r rule, exact bool) error {
 	id := int32(len(m.rules))
 	m.rules = append(m.rules, r)
+	m.texts = append(m.texts, phrase)
 	parts := strings.Split(phrase, "..")
 	for i, part := range parts {
 		nodes, err := m.compile(part, exact)
@@ -100,6 +104,9 @@ func (m *matcher) compile(part string, exact bool) ([]int32, error) {
 			for _, form := range forms {
 				node := from
 				sp.split(form, func(w []byte) { node = m.child(node, m.number(w, exact)) }, func() {})
+				if node == from && len(forms) > 1 && strings.TrimSpace(form) != "" && !slices.Contains(forms, "") {
+					return nil, aloud.Errorf(aloud.EINVALID, "%q is dropped from talk, so a choice of it is always met; take it out, or add an empty choice", form)
+				}
 				if !seen[node] {
 					seen[node] = true
 					next = append(next, node)
@@ -153,6 +160,25 @@ func (m *matcher) end(node int32, p piece) {
 		}
 	}
 	m.ends[node] = append(m.ends[node], p)
+}
+
+// contradictions reports a phrase that is both a category's noun and one of its
+// "not" phrases, which would make the noun useless.
+func (m *matcher) contradictions() error {
+	for _, pieces := range m.ends {
+		for _, p := range pieces {
+			if r := m.rules[p.rule]; r.role != roleNot || !p.last || p.part > 0 {
+				continue
+			}
+			for _, o := range pieces {
+				n := m.rules[o.rule]
+				if o.last && o.part == 0 && n.category == m.rules[p.rule].category && (n.role == roleNoun || n.role == roleThing || n.role == roleObject) {
+					return aloud.Errorf(aloud.EINVALID, "%s has %q as a noun and %q as a \"not\", which meet by their endings; take one out", category.All()[n.category].Slug, m.texts[o.rule], m.texts[p.rule])
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // soundsLike lets a word that no rule knows be taken for w where both sound the

@@ -18,7 +18,7 @@ type turn struct {
 	sensitive bool // holds sensitive talk, or a child speaks
 	child     bool
 	kinds     uint16 // the kinds of sensitive talk in it
-	point     bool
+	point     point
 	open      bool
 	near      uint16 // the kinds in whose shadow it stands
 	far       uint16 // the kinds said a little longer ago
@@ -26,6 +26,15 @@ type turn struct {
 	withheld  bool
 	ends      []int16 // sentence number of each token
 }
+
+// point is how clearly a turn points at something named before it.
+type point uint8
+
+const (
+	pointNone  point = iota
+	pointVague       // "it", "that"
+	pointClear       // "one of those"
+)
 
 func (e *Engine) readTurns(window []aloud.Utterance, s *scratch) {
 	for len(s.turns) < len(window) {
@@ -77,7 +86,11 @@ func (t *turn) sort(hits []hit) {
 		case roleShift:
 			t.shifts = append(t.shifts, h)
 		case rolePoint:
-			t.point = true
+			if h.rule.weak {
+				t.point = max(t.point, pointVague)
+			} else {
+				t.point = pointClear
+			}
 		case roleOpen:
 			t.open = true
 		case roleSensitive:
@@ -85,10 +98,10 @@ func (t *turn) sort(hits []hit) {
 				continue
 			}
 			k := h.rule.kind
+			if animal && (h.rule.body || k == 0 && h.rule.weak) {
+				continue
+			}
 			if h.rule.weak {
-				if animal && k == 0 {
-					continue
-				}
 				if weak[k] == 0 || weak[k] > h.from+1 && weak[k] <= h.to+1 {
 					weak[k] = h.to + 1
 					continue
@@ -145,14 +158,17 @@ func longest(nouns, all []hit) []hit {
 	return kept
 }
 
-// clearest drops a cue of another stage that overlaps a longer one, or one as
-// long that ends later: "we got" of "got two estimates".
+// clearest drops a cue that lies within a longer one of another stage, and one
+// that overlaps such a one and ends first: "we got" of "got two estimates".
 func clearest(cues []hit) []hit {
 	var lost [64]bool
 	for i, h := range cues[:min(len(cues), len(lost))] {
 		for _, o := range cues {
-			long := o.to - o.from - (h.to - h.from)
-			if o.rule.cue != h.rule.cue && o.from < h.to && h.from < o.to && (long > 0 || long == 0 && o.to > h.to) {
+			if o.rule.cue == h.rule.cue || o.from >= h.to || h.from >= o.to {
+				continue
+			}
+			within := o.from <= h.from && o.to >= h.to && o.to-o.from > h.to-h.from
+			if within || o.from > h.from && o.to > h.to {
 				lost[i] = true
 			}
 		}
@@ -192,13 +208,18 @@ func (t *turn) gated(from, to int16) bool {
 	return false
 }
 
-// nearReach is how many words a gate of scope near looks ahead.
-const nearReach = 7
+// How many words a gate looks ahead.
+const (
+	nextReach = 2
+	nearReach = 7
+)
 
 func (t *turn) reaches(g hit, from, to int16) bool {
 	switch g.rule.scope {
+	case scopeNext:
+		return g.to <= from && from-g.to <= nextReach && t.same(g.from, from)
 	case scopeNear:
-		return g.from <= from && from-g.to <= nearReach && t.same(g.from, from) && !t.shifted(g.to, from)
+		return g.from < from && from-g.to <= nearReach && t.same(g.from, from) && !t.shifted(g.to, from)
 	case scopeSentence:
 		return (t.same(g.from, from) || t.same(g.from, to-1)) && !t.shifted(g.to, from)
 	default:
