@@ -27,6 +27,9 @@ type mp3Decoder struct {
 
 func newMP3(in *bufio.Reader) (decoder, error) {
 	d := &mp3Decoder{promised: taggedLength(in), in: newAllowance(in, mp3Allowance)}
+	if head, err := in.Peek(4); err == nil && padsWrong(head) {
+		d.in = newAllowance(newReframer(in), mp3Allowance)
+	}
 	err := opened("MP3", func() (err error) {
 		// The library gets no Seeker: it would read the whole file first.
 		d.dec, err = mp3.NewDecoder(d.in)

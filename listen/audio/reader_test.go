@@ -94,6 +94,9 @@ func TestEveryFormatSoundsTheSame(t *testing.T) {
 		{"44k1-stereo.mp3", 1.2, 0.99, audio.Info{Container: "MP3", Encoding: "MPEG layer 3", Rate: 44100, Channels: 2}},
 		{"16k-mono-id3.mp3", 1.2, 0.9, audio.Info{Container: "MP3", Encoding: "MPEG layer 3", Rate: 16000, Channels: 2}},
 		{"44k1-mono-notag.mp3", 1.2, 0.9, audio.Info{Container: "MP3", Encoding: "MPEG layer 3", Rate: 44100, Channels: 2}},
+		{"22k-mono.mp3", 1.2, 0.99, audio.Info{Container: "MP3", Encoding: "MPEG layer 3", Rate: 22050, Channels: 2}},
+		{"22k-160k.mp3", 1.2, 0.99, audio.Info{Container: "MP3", Encoding: "MPEG layer 3", Rate: 22050, Channels: 2}},
+		{"22k-vbr-stereo.mp3", 1.2, 0.99, audio.Info{Container: "MP3", Encoding: "MPEG layer 3", Rate: 22050, Channels: 2}},
 		{"44k1-stereo.ogg", 1.2, 0.9, audio.Info{Container: "Ogg Vorbis", Encoding: "Vorbis", Rate: 44100, Channels: 2}},
 		{"16k-mono.ogg", 1.2, 0.9, audio.Info{Container: "Ogg Vorbis", Encoding: "Vorbis", Rate: 16000, Channels: 1}},
 	}
@@ -255,7 +258,7 @@ func TestBadRecordings(t *testing.T) {
 
 // A damaged byte anywhere never panics, and never gives a sample out of range.
 func TestFlippedBytes(t *testing.T) {
-	for _, name := range []string{"16k-mono.flac", "16k-mono-id3.mp3", "16k-mono.ogg", "float64-22k.wav"} {
+	for _, name := range []string{"16k-mono.flac", "16k-mono-id3.mp3", "22k-mono.mp3", "16k-mono.ogg", "float64-22k.wav"} {
 		whole, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)

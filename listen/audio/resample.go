@@ -9,12 +9,13 @@ const (
 	crossings  = 32
 	kaiserBeta = 7.86
 	passShare  = 0.925 // the cut-off's share of the narrower band
-	maxPhases  = 1024  // filter positions between two input samples
+	maxPhases  = 1024  // filter positions in the time of an output sample
+	exactTaps  = 1 << 18
 )
 
 // Resampler changes the rate by a ratio up/down with a polyphase FIR filter.
 // Rates with a large common divisor (all the usual ones) have one exact filter
-// for each position; others use the 1024 nearest, blended linearly.
+// for each position; others use the nearest of fewer, blended linearly.
 type Resampler struct {
 	up, down int
 	half     int         // input samples on either side of an output sample
@@ -36,8 +37,13 @@ func NewResampler(from, to int) *Resampler {
 	// In units of an input sample: the narrower of the two bands counts.
 	cut := passShare * min(1, float64(to)/float64(from))
 	r.half = int(math.Ceil(crossings / min(1, float64(to)/float64(from))))
-	r.exact = r.up <= maxPhases
-	positions := min(r.up, maxPhases)
+	r.exact = r.up*2*r.half <= exactTaps
+	positions := r.up
+	if !r.exact {
+		// The slower the output, the slower the filter changes from one input
+		// sample to the next.
+		positions = max(16, int(math.Ceil(maxPhases*min(1, float64(to)/float64(from)))))
+	}
 	r.phases = make([][]float32, positions+1)
 	for p := range r.phases {
 		r.phases[p] = tapsAt(float64(p)/float64(positions), r.half, cut)
@@ -104,7 +110,7 @@ func (r *Resampler) at(window []float32) float32 {
 	if r.exact {
 		return dot(r.phases[r.frac], window)
 	}
-	where := float64(r.frac) / float64(r.up) * maxPhases
+	where := float64(r.frac) / float64(r.up) * float64(len(r.phases)-1)
 	p := int(where)
 	blend := float32(where - float64(p))
 	return (1-blend)*dot(r.phases[p], window) + blend*dot(r.phases[p+1], window)
@@ -142,7 +148,7 @@ func kaiser(x float64) float64 {
 	if x < -1 || x > 1 {
 		return 0
 	}
-	return bessel(kaiserBeta*math.Sqrt(1-x*x)) / bessel(kaiserBeta)
+	return bessel(kaiserBeta * math.Sqrt(1-x*x)) // tapsAt divides by the sum: no need to scale
 }
 
 // bessel is the modified Bessel function of the first kind, order zero.
