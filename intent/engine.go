@@ -55,6 +55,7 @@ type scratch struct {
 	key     []byte
 	tokens  []token
 	pending []pending
+	hits    []hit
 	turns   []turn
 	best    []stageScores // by category
 	touched []int16

@@ -21,6 +21,7 @@ type matcher struct {
 	raws, stems map[string]int32 // word to number; stems are odd, raws even
 	sounds      map[string]heard // how a distinctive word sounds, to its stem
 	next        map[uint64]int32 // node<<32 | word to node
+	masks       []uint64         // node to a bit for each word that goes on, to spare a look into next
 	ends        [][]piece        // node to the pieces that end there
 	joins       [][]int32        // node to the nodes where a choice goes on
 	rules       []rule
@@ -62,7 +63,7 @@ type pending struct {
 func newMatcher() *matcher {
 	return &matcher{
 		raws: map[string]int32{}, stems: map[string]int32{}, sounds: map[string]heard{},
-		next: map[uint64]int32{}, ends: make([][]piece, 1), joins: make([][]int32, 1),
+		next: map[uint64]int32{}, masks: make([]uint64, 1), ends: make([][]piece, 1), joins: make([][]int32, 1),
 	}
 }
 
@@ -87,7 +88,7 @@ func (m *matcher) add(phrase string, r rule, exact bool) error {
 
 // maxNodes is how many nodes of the trie a rule may stand at side by side; one
 // with more choices goes on from a node where they join.
-const maxNodes = 256
+const maxNodes = 16
 
 // compile adds a part of a rule to the trie and returns the nodes it ends at.
 func (m *matcher) compile(part string, exact bool) ([]int32, error) {
@@ -218,12 +219,15 @@ func (m *matcher) child(node, word int32) int32 {
 	if !ok {
 		to = m.node()
 		m.next[key] = to
+		m.masks[node] |= maskOf(word)
 	}
 	return to
 }
 
+func maskOf(word int32) uint64 { return 1 << (uint32(word) * 0x9e3779b1 >> 26) }
+
 func (m *matcher) node() int32 {
-	m.ends, m.joins = append(m.ends, nil), append(m.joins, nil)
+	m.masks, m.ends, m.joins = append(m.masks, 0), append(m.ends, nil), append(m.joins, nil)
 	return int32(len(m.ends) - 1)
 }
 
@@ -349,13 +353,17 @@ func (m *matcher) walk(s *scratch, hits []hit, node int32, from, at int) []hit {
 	if at == len(s.tokens) || at > from && s.tokens[at].sentence != s.tokens[from].sentence {
 		return hits
 	}
+	mask := m.masks[node]
+	if mask == 0 {
+		return hits
+	}
 	base := uint64(node) << 32
-	if id := s.tokens[at].stem; id != 0 {
+	if id := s.tokens[at].stem; id != 0 && mask&maskOf(id) != 0 {
 		if to, ok := m.next[base|uint64(uint32(id))]; ok {
 			hits = m.walk(s, hits, to, from, at+1)
 		}
 	}
-	if id := s.tokens[at].raw; id != 0 {
+	if id := s.tokens[at].raw; id != 0 && mask&maskOf(id) != 0 {
 		if to, ok := m.next[base|uint64(uint32(id))]; ok {
 			hits = m.walk(s, hits, to, from, at+1)
 		}

@@ -24,6 +24,7 @@ type turn struct {
 	far       uint16 // the kinds said a little longer ago
 	light     int16  // the token from which the shadow no longer falls
 	withheld  bool
+	under     bool // under a gate of scope window of a turn before
 	ends      []int16 // sentence number of each token
 }
 
@@ -41,7 +42,7 @@ func (e *Engine) readTurns(window []aloud.Utterance, s *scratch) {
 		s.turns = append(s.turns, turn{})
 	}
 	s.turns = s.turns[:len(window)]
-	var hits []hit
+	hits := s.hits
 	for i, u := range window {
 		t := &s.turns[i]
 		*t = turn{
@@ -60,6 +61,23 @@ func (e *Engine) readTurns(window []aloud.Utterance, s *scratch) {
 		hits = e.matcher.find(s, hits[:0])
 		t.sort(hits)
 	}
+	s.hits = hits
+	for i := range s.turns {
+		for back := 1; back <= 2 && back <= i; back++ {
+			s.turns[i].under = s.turns[i].under || s.turns[i-back].gatesWindow()
+		}
+	}
+}
+
+// gatesWindow reports whether the turns after t are still of what t gates:
+// work, a story, a game.
+func (t *turn) gatesWindow() bool {
+	for _, g := range t.gates {
+		if g.rule.scope == scopeWindow && !t.shifted(g.to, t.length) {
+			return true
+		}
+	}
+	return false
 }
 
 // sort puts each hit where it belongs and weighs the sensitive ones.
@@ -200,6 +218,9 @@ func uncovered(list, all []hit) []hit {
 
 // gated reports whether a gate takes back evidence at tokens [from, to).
 func (t *turn) gated(from, to int16) bool {
+	if t.under && !t.shifted(0, from) {
+		return true
+	}
 	for _, g := range t.gates {
 		if t.reaches(g, from, to) {
 			return true
