@@ -1,7 +1,6 @@
 package audience
 
 import (
-	"hash/fnv"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -63,7 +62,7 @@ type Index struct {
 
 type shard struct {
 	mu      sync.RWMutex
-	members map[aloud.ParticipantID][]Membership        // slices are replaced, never changed
+	members map[aloud.ParticipantID]entry
 	stopped map[aloud.ParticipantID]map[string]struct{} // endings not applied yet
 }
 
@@ -86,7 +85,7 @@ func NewIndex(cfg IndexConfig) (*Index, error) {
 	}
 	x := &Index{links: cfg.Links, minimum: cfg.Minimum, limit: int64(cfg.MaxMembers), now: cfg.Now, sizes: map[aloud.AudienceID]*atomic.Int64{}}
 	for i := range x.shards {
-		x.shards[i].members = map[aloud.ParticipantID][]Membership{}
+		x.shards[i].members = map[aloud.ParticipantID]entry{}
 		x.shards[i].stopped = map[aloud.ParticipantID]map[string]struct{}{}
 	}
 	return x, nil
@@ -118,35 +117,45 @@ func (x *Index) Lookup(p aloud.ParticipantID) (Found, error) {
 	s := x.shard(p)
 	s.mu.RLock()
 	members := s.members[p]
-	_, stopped := s.stopped[p]
+	stopped := false
+	if len(s.stopped) > 0 {
+		_, stopped = s.stopped[p]
+	}
 	s.mu.RUnlock()
-	if stopped || len(members) == 0 {
+	if stopped || len(members.members) == 0 {
 		return Found{}, nil
 	}
-	now := x.now()
-	var f Found
-	for i, m := range members {
-		switch {
-		case !now.Before(m.Until):
-		case x.Size(m.Audience) < x.minimum:
-			f.TooSmall++
-		case f.Members == nil && f.TooSmall == 0 && i == 0 && x.allUsable(members, now):
-			return Found{Members: members}, nil
-		default:
-			f.Members = append(f.Members, m)
-		}
-	}
-	return f, nil
+	return members.at(x.now(), int64(x.minimum)), nil
 }
 
-// allUsable lets the common case go without a copy.
-func (x *Index) allUsable(members []Membership, now time.Time) bool {
-	for _, m := range members {
-		if !now.Before(m.Until) || x.Size(m.Audience) < x.minimum {
-			return false
+// entry is a participant's memberships, each with the size of its audience. It
+// is not changed once it is in a shard.
+type entry struct {
+	members []Membership
+	sizes   []*atomic.Int64
+}
+
+// at finds what holds at a time. In the common case, where all do, it copies
+// nothing.
+func (e entry) at(now time.Time, minimum int64) Found {
+	var f Found
+	whole := true
+	for i := range e.members {
+		holds, small := now.Before(e.members[i].Until), e.sizes[i].Load() < minimum
+		if holds && small {
+			f.TooSmall++
+		}
+		if keep := holds && !small; keep && !whole {
+			f.Members = append(f.Members, e.members[i])
+		} else if !keep && whole {
+			whole = false
+			f.Members = slices.Clone(e.members[:i])
 		}
 	}
-	return true
+	if whole {
+		f.Members = e.members
+	}
+	return f
 }
 
 // Usable returns EFORBIDDEN for an audience under the minimum.
@@ -208,7 +217,7 @@ func (x *Index) Set(p aloud.ParticipantID, members []Membership) bool {
 	if _, stopped := s.stopped[p]; stopped {
 		members = nil
 	}
-	if x.members.Load()+int64(len(members)-len(s.members[p])) > x.limit {
+	if x.members.Load()+int64(len(members)-len(s.members[p].members)) > x.limit {
 		return false
 	}
 	x.replace(s, p, members)
@@ -217,19 +226,21 @@ func (x *Index) Set(p aloud.ParticipantID, members []Membership) bool {
 
 // replace changes one entry and the sizes with it; the shard is locked.
 func (x *Index) replace(s *shard, p aloud.ParticipantID, members []Membership) {
-	for _, m := range s.members[p] {
-		x.size(m.Audience).Add(-1)
+	old := s.members[p]
+	for _, n := range old.sizes {
+		n.Add(-1)
 	}
-	x.members.Add(int64(len(members) - len(s.members[p])))
+	x.members.Add(int64(len(members) - len(old.members)))
 	if len(members) == 0 {
 		delete(s.members, p)
 		return
 	}
-	members = slices.Clone(members)
-	for _, m := range members {
-		x.size(m.Audience).Add(1)
+	e := entry{members: slices.Clone(members), sizes: make([]*atomic.Int64, len(members))}
+	for i, m := range members {
+		e.sizes[i] = x.size(m.Audience)
+		e.sizes[i].Add(1)
 	}
-	s.members[p] = members
+	s.members[p] = e
 }
 
 func (x *Index) size(a aloud.AudienceID) *atomic.Int64 {
@@ -253,13 +264,13 @@ func (x *Index) Sweep() int {
 	for i := range x.shards {
 		s := &x.shards[i]
 		s.mu.Lock()
-		for p, members := range s.members {
+		for p, e := range s.members {
 			over := func(m Membership) bool { return !now.Before(m.Until) }
-			if !slices.ContainsFunc(members, over) {
+			if !slices.ContainsFunc(e.members, over) {
 				continue
 			}
-			left := slices.DeleteFunc(slices.Clone(members), over)
-			dropped += len(members) - len(left)
+			left := slices.DeleteFunc(slices.Clone(e.members), over)
+			dropped += len(e.members) - len(left)
 			x.replace(s, p, left)
 		}
 		s.mu.Unlock()
@@ -268,7 +279,9 @@ func (x *Index) Sweep() int {
 }
 
 func (x *Index) shard(p aloud.ParticipantID) *shard {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(p))
-	return &x.shards[h.Sum32()%uint32(len(x.shards))]
+	h := uint32(2166136261) // FNV-1a
+	for i := range len(p) {
+		h = (h ^ uint32(p[i])) * 16777619
+	}
+	return &x.shards[h%uint32(len(x.shards))]
 }

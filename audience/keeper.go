@@ -236,8 +236,15 @@ func (k *Keeper) Wait(ctx context.Context, partition uint16, seq uint64) error {
 }
 
 // Ready returns nil once everything that was in the stream at the start is
-// applied. Until then the collector must not be open.
+// applied and the index answers. Until then the collector must not be open.
 func (k *Keeper) Ready() error {
+	if err := k.caughtUp(); err != nil {
+		return err
+	}
+	return k.cfg.Index.Fresh()
+}
+
+func (k *Keeper) caughtUp() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.running {
@@ -274,16 +281,38 @@ func (k *Keeper) Counts() KeeperCounts {
 
 // take applies what arrived, or does what is due when nothing has.
 func (k *Keeper) take(ctx context.Context, batch []collector.Message) error {
-	if len(batch) > 0 {
-		if err := k.apply(ctx, batch); err != nil {
+	for len(batch) > 0 {
+		n := transaction(batch)
+		if err := k.apply(ctx, batch[:n]); err != nil {
 			return err
 		}
+		batch = batch[n:]
+		k.beat()
 	}
 	k.sweep(ctx)
-	if k.Ready() == nil {
+	k.beat()
+	return nil
+}
+
+// maxTransaction is how many bytes of messages one transaction applies, so that
+// a long queue never keeps the index silent.
+const maxTransaction = 512 << 10
+
+// transaction is how many messages go into the next transaction.
+func transaction(batch []collector.Message) int {
+	bytes := 0
+	for i, m := range batch {
+		if bytes += len(m.Data); i > 0 && bytes > maxTransaction {
+			return i
+		}
+	}
+	return len(batch)
+}
+
+func (k *Keeper) beat() {
+	if k.caughtUp() == nil {
 		k.cfg.Index.Beat()
 	}
-	return nil
 }
 
 // sweep leaves no trace of what was removed, and drops memberships whose time

@@ -18,10 +18,6 @@ func (t *Tx) PutRecord(ctx context.Context, r audience.RecordRow) error {
 // putRecord appends a record once an id, and returns its place, or 0 for one
 // that is there already.
 func (t *Tx) putRecord(ctx context.Context, r audience.RecordRow) (int64, error) {
-	var there int
-	if err := t.row(ctx, []any{&there}, `SELECT COUNT(*) FROM commitments WHERE id = $1`, r.ID[:]); err != nil || there > 0 {
-		return 0, err
-	}
 	seq, err := t.next(ctx, "commitments")
 	if err != nil {
 		return 0, err
@@ -30,9 +26,13 @@ func (t *Tx) putRecord(ctx context.Context, r audience.RecordRow) (int64, error)
 	if r.Participant != "" {
 		handle = r.Handle[:]
 	}
-	return seq, t.exec(ctx, `INSERT INTO commitments (seq, id, kind, participant, purpose, cause, ref, handle, sealed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+	n, err := t.change(ctx, `INSERT INTO commitments (seq, id, kind, participant, purpose, cause, ref, handle, sealed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
 		seq, r.ID[:], r.Kind, null(r.Participant), null(r.Purpose), r.Cause, null(r.Ref), handle, r.Sealed)
+	if n == 0 {
+		seq = 0
+	}
+	return seq, err
 }
 
 // AppendRecord implements audience.RecordStore.

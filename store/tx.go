@@ -121,7 +121,7 @@ func (t *Tx) each(ctx context.Context, fn func(*sql.Rows) error, query string, a
 	return wrap(errors.Join(rows.Err(), rows.Close()))
 }
 
-// next counts up: 1, 2, 3 …, without a gap among what is committed.
+// next counts up: 1, 2, 3 …; what was counted for nothing is left out.
 func (t *Tx) next(ctx context.Context, counter string) (int64, error) {
 	var n int64
 	err := t.row(ctx, []any{&n}, `INSERT INTO counters (name, value) VALUES ($1, 1)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
+
 	"aloud.example/aloud"
 	"aloud.example/aloud/collector"
 	"aloud.example/aloud/stream"
@@ -150,6 +152,28 @@ func TestRefused(t *testing.T) {
 	}
 	if err := s.Read(t.Context(), 1, func([]collector.Message) error { return nil }); aloud.ErrorCode(err) != aloud.EUNAVAILABLE {
 		t.Errorf("reading after closing: %v", err)
+	}
+}
+
+// TestCluster reads and writes a server of its own over a connection, as with
+// a cluster.
+func TestCluster(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true, SyncAlways: true})
+	must(t, err)
+	srv.Start()
+	defer srv.Shutdown()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server did not start")
+	}
+	s, err := stream.Open(t.Context(), stream.Config{URL: srv.ClientURL(), Replicas: 1, Tick: 20 * time.Millisecond})
+	must(t, err)
+	defer s.Close()
+	for i := range 10 {
+		_, err := s.Publish(t.Context(), 5, fmt.Sprint(i), []byte{byte(i)})
+		must(t, err)
+	}
+	if all := read(t, s, 4, 7); all[0].Seq != 4 || all[6].Data[0] != 9 || all[0].Partition != 5 {
+		t.Errorf("read %+v", all)
 	}
 }
 
