@@ -7,10 +7,10 @@ import (
 	"gonum.org/v1/gonum/dsp/fourier"
 )
 
-// How the suppressor looks at sound: windows of 32 ms every 8 ms.
+// How the suppressor looks at sound: windows of 32 ms every 16 ms.
 const (
 	window = 512
-	hop    = 128
+	hop    = 256
 	bins   = window/2 + 1
 )
 
@@ -22,8 +22,8 @@ type suppressor struct {
 	fft    *fourier.FFT
 	shape  [window]float64
 	frame  [window]float64
-	power  []float64 // by bin, then by window
-	spec   [bins]complex128
+	spec   []complex128 // by window, then by bin
+	power  []float64    // by bin, then by window
 	sum    []float64
 	sorted []float64
 }
@@ -41,26 +41,30 @@ func newSuppressor() *suppressor {
 func (s *suppressor) suppress(dst, x []float32, floor, over float64) {
 	count := (len(x)+hop-1)/hop + window/hop - 1
 	s.power = resized(s.power, bins*count)
+	if cap(s.spec) < bins*count {
+		s.spec = make([]complex128, bins*count, bins*count*5/4)
+	}
+	s.spec = s.spec[:bins*count]
 	s.sum = resized(s.sum, len(x))
 	clear(s.sum)
 	for t := range count {
 		s.analyse(x, t)
-		for k, c := range s.spec {
+		for k, c := range s.spec[t*bins : (t+1)*bins] {
 			s.power[k*count+t] = real(c)*real(c) + imag(c)*imag(c)
 		}
 	}
 	noise := s.noise(count)
 	var before [bins]float64 // the share of speech in the window before
 	for t := range count {
-		s.analyse(x, t)
-		for k := range s.spec {
+		spec := s.spec[t*bins : (t+1)*bins]
+		for k := range spec {
 			post := s.power[k*count+t] / (noise[k]*over + 1e-12)
-			prior := 0.92*before[k] + 0.08*max(post-1, 0)
+			prior := 0.9*before[k] + 0.1*max(post-1, 0)
 			gain := max(prior/(1+prior), floor)
 			before[k] = gain * gain * post
-			s.spec[k] *= complex(gain, 0)
+			spec[k] *= complex(gain, 0)
 		}
-		s.fft.Sequence(s.frame[:], s.spec[:])
+		s.fft.Sequence(s.frame[:], spec)
 		at := (t - window/hop + 1) * hop
 		for i, v := range s.frame {
 			if j := at + i; j >= 0 && j < len(x) {
@@ -83,7 +87,7 @@ func (s *suppressor) analyse(x []float32, t int) {
 			s.frame[i] = float64(x[j]) * s.shape[i]
 		}
 	}
-	s.fft.Coefficients(s.spec[:], s.frame[:])
+	s.fft.Coefficients(s.spec[t*bins:(t+1)*bins], s.frame[:])
 }
 
 // noise is each bin's steady power: what a fifth of the windows stay below,
@@ -95,7 +99,7 @@ func (s *suppressor) noise(count int) [bins]float64 {
 		copy(s.sorted, s.power[k*count:(k+1)*count])
 		slices.Sort(s.sorted)
 		// the windows at either end are partly empty
-		low := s.sorted[min(count-1, 6+(count-6)/5)]
+		low := s.sorted[min(count-1, 2+(count-2)/5)]
 		raw[k] = low / 0.223 // the 20 % quantile of an exponential distribution
 	}
 	for k := range smooth {
@@ -115,7 +119,7 @@ func (s *suppressor) wipe() {
 	clear(s.sum[:cap(s.sum)])
 	clear(s.sorted[:cap(s.sorted)])
 	clear(s.frame[:])
-	clear(s.spec[:])
+	clear(s.spec[:cap(s.spec)])
 }
 
 func resized(buf []float64, n int) []float64 {

@@ -9,8 +9,9 @@ import (
 // When an utterance gets a view without its noise. Chosen on half of the clips;
 // docs/asr.md has the figures.
 const (
-	noisyBelow = 15    // dB between its loud half and its quietest tenth
-	doubtful   = -0.35 // mean log-probability a token: less sure than this, look again
+	noisyBelow = 13    // dB between its loud half and its quietest tenth: heard without its noise
+	harshBelow = 9     // heard both ways at once
+	doubtful   = -0.50 // mean log-probability a token: less sure than this, look again
 	unbelieved = -1.10 // less sure than this after that: nobody said it
 )
 
@@ -29,9 +30,10 @@ type heard struct {
 	again      bool // it was noisy or doubtful, and heard without its noise as well
 }
 
-// doubter recognises an utterance where it may be hard to understand: a noisy
-// one is heard as it was and without its steady noise at once, and so, at a
-// second look, is one that a first look left doubtful.
+// doubter recognises an utterance where it may be hard to understand. A noisy
+// one is heard without its steady noise, a very noisy one both ways at once;
+// one that a first look left doubtful is looked at again without its noise, and
+// the likelier text is kept. Clean speech pays nothing for this.
 type doubter struct {
 	rec   Recogniser
 	plain bool
@@ -55,7 +57,7 @@ func (d *doubter) partial(ctx context.Context, seg segment) (heard, error) {
 	return judged(seg, h), nil
 }
 
-// final recognises a complete utterance, in two looks where one leaves doubt.
+// final recognises a complete utterance.
 func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 	r := request(seg)
 	if d.plain {
@@ -66,20 +68,27 @@ func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 		return judged(seg, h), nil
 	}
 	defer d.forget()
-	hard := d.loudness(seg.samples) < noisyBelow
-	if hard {
+	stands := d.loudness(seg.samples)
+	switch {
+	case stands < harshBelow:
 		r.Views = append(r.Views, d.quieted(seg.samples))
+	case stands < noisyBelow:
+		r.Views[0] = d.quieted(seg.samples)
 	}
 	h, err := d.rec.Recognise(ctx, r)
 	if err != nil {
 		return heard{}, err
 	}
+	hard := stands < noisyBelow
 	if !hard && doubted(h) {
 		hard = true
-		r.Again = true
-		r.Views = append(r.Views, d.quieted(seg.samples))
-		if h, err = d.rec.Recognise(ctx, r); err != nil {
+		r.Again, r.Views[0] = true, d.quieted(seg.samples)
+		again, err := d.rec.Recognise(ctx, r)
+		if err != nil {
 			return heard{}, err
+		}
+		if h.Masked && !again.Masked || again.LogProb > h.LogProb {
+			h = again
 		}
 	}
 	got := judged(seg, h)

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ const (
 // asrOptions are the flags of `aloud eval asr`.
 type asrOptions struct {
 	manifest, model, modelDir, hypotheses, half string
+	every                                       int
 	noise, json                                 bool
 }
 
@@ -65,6 +67,7 @@ kind, speaker. Clips without text are recognised, not scored.`,
 	f.StringVar(&o.modelDir, "model-dir", "", "a folder with another Moonshine model")
 	f.StringVar(&o.hypotheses, "hypotheses", "", "write what was recognised to this file, one JSON object a line")
 	f.StringVar(&o.half, "half", "all", "only the clips that thresholds are chosen on (tune), the others (check), or all")
+	f.IntVar(&o.every, "every", 1, "only each so-manieth clip, for a quick look")
 	f.BoolVar(&o.noise, "noise", true, "measure the noisy set as well")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of tables")
 	_ = cmd.MarkFlagRequired("manifest")
@@ -152,10 +155,18 @@ func runEvalASR(ctx context.Context, e *env, o asrOptions) error {
 	if o.half != "all" && o.half != "tune" && o.half != "check" {
 		return aloud.Errorf(aloud.EINVALID, "--half %s: choose all, tune or check", o.half)
 	}
+	if o.every < 1 {
+		return aloud.Errorf(aloud.EINVALID, "--every %d: choose 1 or more", o.every)
+	}
 	clips, err := loadClips(ctx, o.manifest, o.half)
 	if err != nil {
 		return err
 	}
+	n := 0
+	clips = slices.DeleteFunc(clips, func(*clip) bool {
+		n++
+		return (n-1)%o.every != 0
+	})
 	models, err := onnx.Open(onnx.Config{Model: o.model, Dir: o.modelDir})
 	if err != nil {
 		return err
@@ -225,7 +236,7 @@ func (ev *asrEval) run(ctx context.Context, clips []*clip) (*asrReport, error) {
 	r.measured = measured{
 		Machine: machine(),
 		Client:  "one process, one thread; times are processor time of this process",
-		Dataset: fmt.Sprintf("%s (%s, %d clips, %.0f s)", ev.opts.manifest, ev.opts.half, len(clips), r.OverallEffort.Audio),
+		Dataset: fmt.Sprintf("%s (%s, each %d., %d clips, %.0f s)", ev.opts.manifest, ev.opts.half, ev.opts.every, len(clips), r.OverallEffort.Audio),
 		RSSMB:   residentMB(),
 		Bars:    ev.bars(r),
 	}
