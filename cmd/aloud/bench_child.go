@@ -156,7 +156,7 @@ type soakReport struct {
 // soak lets one listener hear the manifest's clips over and over, as fast as it
 // can, and watches its memory.
 func (b *e2eBench) soak(ctx context.Context) (soakReport, error) {
-	clips, err := loadClips(ctx, b.o.soakManifest, "all")
+	clips, err := benchClips(ctx, b.o.soakManifest)
 	if err != nil {
 		return soakReport{}, err
 	}

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -24,6 +26,24 @@ const (
 	block    = listen.Rate / 50      // samples that are piped at once
 	leadIn   = listen.Rate / 2       // silence before a clip
 )
+
+// benchClips reads a manifest and all of its audio.
+func benchClips(ctx context.Context, manifest string) ([]*clip, error) {
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		return nil, aloud.Errorf(aloud.ENOTFOUND, "read the manifest %q: %w", manifest, bare(err))
+	}
+	clips, err := parseManifest(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range clips {
+		if c.samples, err = loadAudio(ctx, filepath.Join(filepath.Dir(manifest), c.Audio)); err != nil {
+			return nil, err
+		}
+	}
+	return clips, nil
+}
 
 // prepare puts an audience and a line for each category on the server.
 func (b *e2eBench) prepare(ctx context.Context) error {

@@ -107,7 +107,7 @@ func runBenchE2E(ctx context.Context, e *env, o e2eOptions) error {
 			o.soakManifest = o.manifest
 		}
 	}
-	clips, err := loadClips(ctx, o.manifest, "all")
+	clips, err := benchClips(ctx, o.manifest)
 	if err != nil {
 		return err
 	}
