@@ -35,6 +35,8 @@ const (
 	LogDir       = "log"
 )
 
+const secretSize = 32
+
 // Data is a data directory that this process holds alone.
 type Data struct {
 	Dir       string
@@ -86,24 +88,62 @@ func (d *Data) load() error {
 	if err := d.stamp(); err != nil {
 		return err
 	}
+	return errors.Join(d.loadKeys(true)...)
+}
+
+// loadKeys reads every key, and makes those that are missing if it may.
+func (d *Data) loadKeys(create bool) (failed []error) {
+	load := func(name string, fresh func() ([]byte, error)) []byte {
+		if !create {
+			fresh = nil
+		}
+		data, err := loadOrMake(d.Path(name), fresh)
+		if err != nil {
+			failed = append(failed, err)
+		}
+		return data
+	}
+	parse := func(data []byte, err error, name string) {
+		if len(data) > 0 && err != nil {
+			failed = append(failed, damaged(name))
+		}
+	}
 	var err error
-	if d.ServerKey, err = loadServerKey(d.Path(ServerKey)); err != nil {
-		return err
+	data := load(ServerKey, newServerKey)
+	d.ServerKey, err = parseServerKey(data)
+	parse(data, err, ServerKey)
+
+	data = load(LogKey, newLogKey)
+	d.LogSigner, d.LogVKey, err = parseLogKey(data)
+	parse(data, err, LogKey)
+
+	d.Secret = load(SecretKey, func() ([]byte, error) { return random(secretSize), nil })
+	if len(d.Secret) != secretSize {
+		parse(d.Secret, errors.ErrUnsupported, SecretKey)
 	}
-	if d.LogSigner, d.LogVKey, err = loadLogKey(d.Path(LogKey), d.Path(LogKey+".pub")); err != nil {
-		return err
-	}
-	if d.Secret, err = loadOrMake(d.Path(SecretKey), func() ([]byte, error) { return random(32), nil }); err != nil {
-		return err
-	}
-	if len(d.Secret) != 32 {
-		return damaged(SecretKey)
-	}
-	token, err := loadOrMake(d.Path(TokenFile), func() ([]byte, error) {
+	d.OperatorToken = strings.TrimSpace(string(load(TokenFile, func() ([]byte, error) {
 		return []byte("op_" + base64.RawURLEncoding.EncodeToString(random(32)) + "\n"), nil
-	})
-	d.OperatorToken = strings.TrimSpace(string(token))
-	return err
+	})))
+	if create && len(failed) == 0 {
+		if err := WriteFile(d.Path(LogKey+".pub"), []byte(d.LogVKey+"\n")); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return failed
+}
+
+// CheckKeys reads every key of a directory without making any and says what is
+// wrong with each.
+func CheckKeys(dir string) []error { return (&Data{Dir: dir}).loadKeys(false) }
+
+// Lock takes a directory's lock, which fails with ECONFLICT while a server runs
+// on it, and gives it back by the function returned.
+func Lock(dir string) (release func(), err error) {
+	f, err := lockFile(filepath.Join(dir, LockFile))
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = f.Close() }, nil // ends the lock as well
 }
 
 // stamp checks that the directory is of the kind that is asked for. The server
@@ -138,18 +178,16 @@ func Stamped(dir string) (bool, error) {
 	return true, nil
 }
 
-func loadServerKey(path string) (ed25519.PrivateKey, error) {
-	data, err := loadOrMake(path, func() ([]byte, error) {
-		_, key, err := ed25519.GenerateKey(nil)
-		if err != nil {
-			return nil, err
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
-	})
+func newServerKey() ([]byte, error) {
+	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, err
 	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func parseServerKey(data []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil {
 		return nil, damaged(ServerKey)
@@ -161,34 +199,30 @@ func loadServerKey(path string) (ed25519.PrivateKey, error) {
 	return nil, damaged(ServerKey)
 }
 
-// loadLogKey makes a key whose name, the log's origin, is the key's own: two
-// servers never share one. The public half lies beside it for others to copy.
-func loadLogKey(path, public string) (signer, vkey string, err error) {
-	data, err := loadOrMake(path, func() ([]byte, error) {
-		skey, vkey, err := note.GenerateKey(rand.Reader, fmt.Sprintf("aloud.example/log/%x", random(8)))
-		return []byte(skey + "\n" + vkey + "\n"), err
-	})
-	if err != nil {
-		return "", "", err
-	}
+// newLogKey makes a key whose name, the log's origin, has random letters: no
+// two servers' logs share one.
+func newLogKey() ([]byte, error) {
+	skey, vkey, err := note.GenerateKey(rand.Reader, fmt.Sprintf("aloud.example/log/%x", random(8)))
+	return []byte(skey + "\n" + vkey + "\n"), err
+}
+
+func parseLogKey(data []byte) (signer, vkey string, err error) {
 	signer, rest, _ := strings.Cut(string(data), "\n")
 	vkey = strings.TrimSpace(rest)
 	if _, err := note.NewSigner(signer); err != nil {
-		return "", "", damaged(LogKey)
+		return "", "", err
 	}
-	if _, err := note.NewVerifier(vkey); err != nil {
-		return "", "", damaged(LogKey)
-	}
-	if _, err := os.Stat(public); errors.Is(err, fs.ErrNotExist) {
-		return signer, vkey, WriteFile(public, []byte(vkey+"\n"))
-	}
-	return signer, vkey, nil
+	_, err = note.NewVerifier(vkey)
+	return signer, vkey, err
 }
 
-// loadOrMake reads a secret, or makes it at the first start. It refuses one
-// that others on this machine could read.
+// loadOrMake reads a secret, or makes it at the first start if fresh is given.
+// It refuses one that others on this machine could read.
 func loadOrMake(path string, fresh func() ([]byte, error)) ([]byte, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && fresh == nil {
+		return nil, aloud.Errorf(aloud.ENOTFOUND, "%s is missing: restore it from a backup; a new one would be another server", filepath.Base(path))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		data, err := fresh()
 		if err != nil {

@@ -31,6 +31,15 @@ func lockFile(path string) (*os.File, error) {
 	return nil, aloud.Errorf(aloud.EINVALID, "the data directory can't be locked (is it on a network file system?): %w", err)
 }
 
+// Free is how many bytes may still be written where dir is.
+func Free(dir string) (uint64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, aloud.Errorf(aloud.EUNAVAILABLE, "the free space is unknown: %w", err)
+	}
+	return uint64(st.Bavail) * uint64(st.Bsize), nil
+}
+
 // syncDir makes a rename in the directory durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

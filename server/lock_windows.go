@@ -29,5 +29,18 @@ func lockFile(path string) (*os.File, error) {
 	return nil, aloud.Errorf(aloud.EINVALID, "the data directory can't be locked: %w", err)
 }
 
+// Free is how many bytes may still be written where dir is.
+func Free(dir string) (uint64, error) {
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, aloud.Errorf(aloud.EINVALID, "the data directory's name: %w", err)
+	}
+	var free uint64
+	if err := windows.GetDiskFreeSpaceEx(name, &free, nil, nil); err != nil {
+		return 0, aloud.Errorf(aloud.EUNAVAILABLE, "the free space is unknown: %w", err)
+	}
+	return free, nil
+}
+
 // syncDir does nothing: there is no way to sync a directory here.
 func syncDir(string) error { return nil }

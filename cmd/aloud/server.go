@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 func serverCommands(e *env) []*cobra.Command {
 	return []*cobra.Command{
 		newServeCommand(e),
+		newDoctorCommand(e),
 		newVerifyCommand(e),
 	}
 }
