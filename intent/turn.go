@@ -24,7 +24,7 @@ type turn struct {
 	far       uint16 // the kinds said a little longer ago
 	light     int16  // the token from which the shadow no longer falls
 	withheld  bool
-	under     bool // under a gate of scope window of a turn before
+	under     bool    // under a gate of scope window of a turn before
 	ends      []int16 // sentence number of each token
 }
 
