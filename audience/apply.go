@@ -408,6 +408,11 @@ func (b *batch) erased(ctx context.Context, m collector.Member) error {
 	b.after = append(b.after, func() {
 		b.k.cfg.Links.Drop(p)
 		b.k.cfg.Index.Settle(p, "")
+		// Soon again, for a bid that is being written in this moment.
+		b.k.erased = true
+		if soon := b.k.cfg.Now().Add(erasedAgain - sweepEvery); soon.Before(b.k.pruned) {
+			b.k.pruned = soon
+		}
 	})
 	return nil
 }

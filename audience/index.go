@@ -109,7 +109,8 @@ func (x *Index) Fresh() error {
 func (x *Index) Beat() { x.beat.Store(x.now().UnixNano()) }
 
 // Lookup finds a participant's memberships that hold now, in audiences that are
-// big enough to be used.
+// big enough to be used. It is EUNAVAILABLE if a withdrawal might not be known,
+// and EFORBIDDEN if one is under way.
 func (x *Index) Lookup(p aloud.ParticipantID) (Found, error) {
 	if err := x.Fresh(); err != nil {
 		return Found{}, err
@@ -122,8 +123,8 @@ func (x *Index) Lookup(p aloud.ParticipantID) (Found, error) {
 		_, stopped = s.stopped[p]
 	}
 	s.mu.RUnlock()
-	if stopped || len(members.members) == 0 {
-		return Found{}, nil
+	if stopped {
+		return Found{}, aloud.Errorf(aloud.EFORBIDDEN, "a withdrawal or an erasure is under way, so nothing is known of this participant")
 	}
 	return members.at(x.now(), int64(x.minimum)), nil
 }

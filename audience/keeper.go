@@ -61,6 +61,7 @@ type Keeper struct {
 
 	swept, pruned time.Time
 	unscrubbed    bool // removed rows may still be in the database's log
+	erased        bool // somebody was, since the last sweep of the database
 	counts        keeperCounts
 }
 
@@ -315,6 +316,11 @@ func (k *Keeper) beat() {
 	}
 }
 
+const (
+	sweepEvery  = time.Minute     // the database
+	erasedAgain = 2 * time.Second // after an erasure
+)
+
 // sweep leaves no trace of what was removed, and drops memberships whose time
 // is over: from memory every second, from the database every minute.
 func (k *Keeper) sweep(ctx context.Context) {
@@ -330,8 +336,10 @@ func (k *Keeper) sweep(ctx context.Context) {
 		k.swept = now
 		k.cfg.Index.Sweep()
 	}
-	if now.Sub(k.pruned) >= time.Minute {
+	if now.Sub(k.pruned) >= sweepEvery {
 		k.pruned = now
+		k.unscrubbed = k.unscrubbed || k.erased
+		k.erased = false
 		if err := k.cfg.Database.Sweep(ctx, now, now.Add(-k.cfg.Retain)); err != nil {
 			k.cfg.Log.Warn("sweeping ended memberships failed; it is tried again", "error", err)
 		}

@@ -35,6 +35,8 @@ type Facts interface {
 type Progress interface {
 	Applied(partition uint16) uint64
 	Wait(ctx context.Context, partition uint16, seq uint64) error
+	// Ready is nil once all that was there at the start is applied.
+	Ready() error
 }
 
 // Directory finds participants by the identifiers they were issued;
@@ -99,6 +101,7 @@ type Collector struct {
 	changed   map[aloud.ParticipantID]uint64 // changes not known to be applied
 
 	counts counts
+	opened atomic.Bool // Progress was ready once
 	stop   chan struct{}
 	gate   sync.RWMutex // nothing is queued after closed is set
 	closed bool
@@ -194,6 +197,19 @@ func (c *Collector) Counts() Counts {
 		Consents: n.consents.Load(), Withdrawals: n.withdrawals.Load(), Erased: n.erased.Load(),
 		Groups: n.groups.Load(), Envelopes: n.envelopes.Load(),
 	}
+}
+
+// ready refuses everything until what was there at the start is applied: before
+// that, a consent or a count might not be known.
+func (c *Collector) ready() error {
+	if c.opened.Load() {
+		return nil
+	}
+	if err := c.cfg.Progress.Ready(); err != nil {
+		return aloud.Errorf(aloud.EUNAVAILABLE, "the server is starting; try again in a moment: %w", err)
+	}
+	c.opened.Store(true)
+	return nil
 }
 
 // standing finds a participant's verified standing, in memory or made from what

@@ -29,6 +29,9 @@ type Enrolment struct {
 // The newest receipt governs: a purpose that an earlier one granted and this one
 // does not ends as if it was withdrawn. The same receipt again changes nothing.
 func (c *Collector) Consent(ctx context.Context, signed consent.Signed) (Enrolment, error) {
+	if err := c.ready(); err != nil {
+		return Enrolment{}, err
+	}
 	r, err := consent.VerifyDevice(signed)
 	if err != nil {
 		return Enrolment{}, err

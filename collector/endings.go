@@ -12,6 +12,9 @@ import (
 // stop before anything else; when it returns nil, the withdrawal is durable and
 // the keys are destroyed. The same token again changes nothing.
 func (c *Collector) Withdraw(ctx context.Context, token string) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
 	peek, err := consent.PeekWithdrawal(token)
 	if err != nil {
 		return err
@@ -77,6 +80,9 @@ func WithdrawalID(jti string) aloud.Hash { return sha256.Sum256([]byte("withdraw
 // key of the participant is destroyed; the rows follow as it is applied, which
 // it waits for. Again, it changes nothing.
 func (c *Collector) Erase(ctx context.Context, token string) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
 	peek, err := consent.PeekErasure(token)
 	if err != nil {
 		return err

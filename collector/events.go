@@ -44,9 +44,14 @@ func (c *Collector) Event(ctx context.Context, e Event) EventResult {
 func (c *Collector) Events(ctx context.Context, events []Event) []EventResult {
 	results := make([]EventResult, len(events))
 	now := c.cfg.Now()
+	starting := c.ready()
 	var taken []*taking
 	for i := range events {
 		t := &taking{result: &results[i]}
+		if starting != nil {
+			t.result.Err = starting
+			continue
+		}
 		if i >= MaxEvents {
 			t.result.Err = aloud.Errorf(aloud.ETOOLARGE, "one call may hold %d events", MaxEvents)
 			continue

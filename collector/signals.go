@@ -45,9 +45,14 @@ type candidate struct {
 func (c *Collector) Signals(ctx context.Context, tokens []string) []Result {
 	results := make([]Result, len(tokens))
 	now := c.cfg.Now()
+	starting := c.ready()
 	var cands []*candidate
 	for i, token := range tokens {
 		cand := &candidate{result: &results[i], token: token}
+		if starting != nil {
+			c.refuse(cand, starting)
+			continue
+		}
 		if i >= maxTokens {
 			c.refuse(cand, aloud.Errorf(aloud.ETOOLARGE, "a request may hold %d signals", maxTokens))
 			continue

@@ -66,6 +66,7 @@ func (t *Tx) DropParticipant(ctx context.Context, p aloud.ParticipantID) error {
 		`DELETE FROM receipts WHERE participant = $1`,
 		`DELETE FROM participants WHERE participant = $1`,
 		`UPDATE bids SET participant = '', signal = '' WHERE participant = $1`,
+		`UPDATE bids SET participant = '', signal = '' WHERE participant = $1`,
 		`DELETE FROM commitments WHERE participant = $1 AND leaf_index IS NULL`,
 		`UPDATE commitments SET participant = NULL, ref = NULL, sealed = NULL, handle = NULL WHERE participant = $1`)
 }

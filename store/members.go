@@ -102,7 +102,12 @@ func (s *Store) Sweep(ctx context.Context, now, keep time.Time) error {
 		if err := tx.exec(ctx, `DELETE FROM signals WHERE expires <= $1`, ms(keep)); err != nil {
 			return err
 		}
-		return tx.exec(ctx, `DELETE FROM seen WHERE at <= $1`, ms(keep))
+		if err := tx.exec(ctx, `DELETE FROM seen WHERE at <= $1`, ms(keep)); err != nil {
+			return err
+		}
+		// A bid that was decided before an erasure and written after it.
+		return tx.exec(ctx, `UPDATE bids SET participant = '', signal = '' WHERE at > $1 AND participant <> ''
+			AND participant NOT IN (SELECT participant FROM participants)`, ms(now.Add(-10*time.Minute)))
 	})
 }
 

@@ -24,7 +24,7 @@ type Config struct {
 	URL      string // a cluster's nats:// address instead; then Dir is not used
 	Replicas int    // on a cluster; 0 counts as 3. The embedded server has 1.
 
-	MaxBytes    int64         // a fuller stream refuses; 0 counts as 64 GiB
+	MaxBytes    int64         // a fuller stream refuses; 0 counts as 64 GiB, on a cluster as its own limit
 	MaxInFlight int           // publishes waiting for their sync at once; 0 counts as 256
 	Timeout     time.Duration // of one publish, all tries together; 0 counts as 10 s
 	Tick        time.Duration // how often Read calls when nothing arrives; 0 counts as 500 ms
@@ -72,6 +72,9 @@ func Open(ctx context.Context, cfg Config) (*Stream, error) {
 }
 
 func (c *Config) defaults() {
+	if c.URL != "" {
+		set(&c.MaxBytes, -1)
+	}
 	set(&c.MaxBytes, 64<<30)
 	set(&c.MaxInFlight, 256)
 	set(&c.Timeout, 10*time.Second)
