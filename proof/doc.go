@@ -14,6 +14,7 @@
 //	   "membership":RECORD,                        since when the participant was in that audience
 //	   "signal":{"token":JWS,"record":RECORD},     what the device signed
 //	   "receipt":{"signed":RECEIPT,"record":RECORD}, what the participant agreed to, countersigned
+//	   "renewed":{…},                               the receipt at the time of the bid, if it was renewed since
 //	   "checkpoint":NOTE},                         the log's signed checkpoint (C2SP tlog-checkpoint)
 //	 "protected":…,"signature":…}                  the server's JWS over all of the above
 //

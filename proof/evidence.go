@@ -21,12 +21,13 @@ const (
 
 // Evidence is what stands behind one impression.
 type Evidence struct {
-	Format     string  `json:"format"`
-	Impression Record  `json:"impression"`
-	Membership Record  `json:"membership"`
-	Signal     Signal  `json:"signal"`
-	Receipt    Receipt `json:"receipt"`
-	Checkpoint string  `json:"checkpoint"`
+	Format     string   `json:"format"`
+	Impression Record   `json:"impression"`
+	Membership Record   `json:"membership"`
+	Signal     Signal   `json:"signal"`
+	Receipt    Receipt  `json:"receipt"`
+	Renewed    *Receipt `json:"renewed,omitempty"`
+	Checkpoint string   `json:"checkpoint"`
 }
 
 // Signal is a signal as its device signed it, and its record.

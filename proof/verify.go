@@ -66,6 +66,7 @@ type chain struct {
 	report Report
 
 	agreed consent.Receipt
+	valid  consent.Signed // the receipt that governed at the time of the bid
 	device ed25519.PublicKey
 	heard  signal.Signal
 	bid    impression
@@ -87,15 +88,20 @@ func (c *chain) log() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, r := range []struct {
+	type logged struct {
 		kind   ledger.Kind
 		record Record
-	}{
+	}
+	all := []logged{
 		{ledger.KindReceipt, c.Receipt.Record},
 		{ledger.KindSignal, c.Signal.Record},
 		{ledger.KindMembership, c.Membership},
 		{ledger.KindImpression, c.Impression},
-	} {
+	}
+	if c.Renewed != nil {
+		all = append(all, logged{ledger.KindReceipt, c.Renewed.Record})
+	}
+	for _, r := range all {
 		if err := included(r.kind, r.record, cp); err != nil {
 			return "", err
 		}
@@ -127,20 +133,37 @@ func included(kind ledger.Kind, r Record, cp ledger.Checkpoint) error {
 	return nil
 }
 
-// receipt checks both signatures on what was agreed to.
+// receipt checks both signatures on what was agreed to, and on its renewal.
 func (c *chain) receipt() (string, error) {
 	var err error
-	if c.agreed, err = consent.Verify(c.Receipt.Signed, c.trust.ServerKeys...); err != nil {
+	if c.agreed, err = c.signedBoth(c.Receipt); err != nil {
 		return "", err
 	}
 	if c.device, err = c.agreed.DeviceKey.Public(); err != nil {
 		return "", err
 	}
-	r := c.Receipt.Record
-	if err := same("receipt", r, "participant", string(c.agreed.Participant), "receipt", c.agreed.Hash().String()); err != nil {
-		return "", err
+	c.valid = c.Receipt.Signed
+	text := fmt.Sprintf("signed by the device and countersigned by the server at %s, on the notice %s", when(c.valid.Countersigned()), c.agreed.Notice.Version)
+	if c.Renewed == nil {
+		return text, nil
 	}
-	return fmt.Sprintf("signed by the device and countersigned by the server at %s, on the notice %s", when(c.Receipt.Signed.Countersigned()), c.agreed.Notice.Version), nil
+	again, err := c.signedBoth(*c.Renewed)
+	if err != nil {
+		return "", aloud.Errorf(aloud.EFORBIDDEN, "the renewal: %w", err)
+	}
+	if again.Participant != c.agreed.Participant || again.DeviceKey != c.agreed.DeviceKey || c.Renewed.Signed.Countersigned().Before(c.valid.Countersigned()) {
+		return "", aloud.Errorf(aloud.EFORBIDDEN, "the renewal is another participant's or device's, or older than what it renews")
+	}
+	c.valid = c.Renewed.Signed
+	return text + ", renewed at " + when(c.valid.Countersigned()), nil
+}
+
+func (c *chain) signedBoth(r Receipt) (consent.Receipt, error) {
+	agreed, err := consent.Verify(r.Signed, c.trust.ServerKeys...)
+	if err != nil {
+		return agreed, err
+	}
+	return agreed, same("receipt", r.Record, "participant", string(agreed.Participant), "receipt", agreed.Hash().String())
 }
 
 // signal checks the device's signature, and that it signed under this receipt.
@@ -200,27 +223,32 @@ func (c *chain) impression() (string, error) {
 	return fmt.Sprintf("%s bid %s for line %s at %s, charged %s", bid, dollars(cpm), r.Field("line"), when(c.bid.at), dollars(charged)), nil
 }
 
-// consent checks that each purpose was in force when it was needed.
+// consent checks that each purpose was in force when it was needed: under the
+// receipt that the signal was made under, and at the bid under the one that
+// governed then.
 func (c *chain) consent() (string, error) {
-	if c.Receipt.Signed.Countersigned().After(c.bid.at.Add(time.Second)) {
+	if c.valid.Countersigned().After(c.bid.at.Add(time.Second)) {
 		return "", aloud.Errorf(aloud.EFORBIDDEN, "the receipt was countersigned after the bid")
 	}
+	var until time.Time
 	for _, need := range []struct {
+		receipt consent.Signed
 		purpose consent.Purpose
 		at      time.Time
 		what    string
 	}{
-		{consent.PurposeListen, c.heard.HeardAt, "it was heard"},
-		{consent.PurposeShareSignals, c.heard.HeardAt, "it was heard"},
-		{consent.PurposeShareSignals, c.heard.SentAt, "it was sent"},
-		{consent.PurposeShareSignals, c.bid.at, "it was bid on"},
-		{consent.PurposePersonaliseAds, c.bid.at, "it was bid on"},
+		{c.Receipt.Signed, consent.PurposeListen, c.heard.HeardAt, "it was heard"},
+		{c.Receipt.Signed, consent.PurposeShareSignals, c.heard.HeardAt, "it was heard"},
+		{c.Receipt.Signed, consent.PurposeShareSignals, c.heard.SentAt, "it was sent"},
+		{c.valid, consent.PurposeShareSignals, c.bid.at, "it was bid on"},
+		{c.valid, consent.PurposePersonaliseAds, c.bid.at, "it was bid on"},
 	} {
-		if _, err := consent.Granted(c.Receipt.Signed, c.trust.ServerKeys, need.purpose, need.at); err != nil {
+		g, err := consent.Granted(need.receipt, c.trust.ServerKeys, need.purpose, need.at)
+		if err != nil {
 			return "", aloud.Errorf(aloud.EFORBIDDEN, "when %s (%s): %w", need.what, when(need.at), err)
 		}
+		until = g.Expires()
 	}
-	until, _ := c.agreed.Expires(consent.PurposePersonaliseAds)
 	return fmt.Sprintf("listen, share_signals and personalise_ads were in force when it was heard, sent and bid on; ads until %s", when(until)), nil
 }
 

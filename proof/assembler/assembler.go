@@ -18,6 +18,7 @@ import (
 	"aloud.example/aloud/audience"
 	"aloud.example/aloud/bid"
 	"aloud.example/aloud/collector"
+	"aloud.example/aloud/consent"
 	"aloud.example/aloud/ledger"
 	"aloud.example/aloud/proof"
 )
@@ -31,6 +32,8 @@ type Bids interface {
 type Records interface {
 	Evidence(ctx context.Context, p aloud.ParticipantID, a aloud.AudienceID, s aloud.SignalID) (audience.Evidence, error)
 	Find(ctx context.Context, p aloud.ParticipantID, kind, ref string) ([]audience.Logged, error)
+	// Receipts lists a participant's receipts, oldest first.
+	Receipts(ctx context.Context, p aloud.ParticipantID) ([]consent.Signed, error)
 }
 
 // Log is the transparency log; *tiles.Log is one.
@@ -82,6 +85,9 @@ func (a *Assembler) Evidence(ctx context.Context, id aloud.BidID) ([]byte, error
 type parts struct {
 	audience.Evidence
 	membership, impression audience.Logged
+
+	renewed       consent.Signed // the receipt that governed at the bid, if another
+	renewedRecord *audience.Logged
 }
 
 func (a *Assembler) gather(ctx context.Context, row bid.Row) (parts, error) {
@@ -114,7 +120,39 @@ func (a *Assembler) gather(ctx context.Context, row bid.Row) (parts, error) {
 			break
 		}
 	}
-	return p, nil
+	err = a.renewal(ctx, row, &p)
+	return p, err
+}
+
+// renewal finds the receipt that governed when the bid was made.
+func (a *Assembler) renewal(ctx context.Context, row bid.Row, p *parts) error {
+	all, err := a.Records.Receipts(ctx, row.Participant)
+	if err != nil {
+		return err
+	}
+	for _, s := range slices.Backward(all) {
+		if s.Countersigned().After(row.At) {
+			continue
+		}
+		r, err := consent.VerifyDevice(s)
+		if err != nil {
+			return err
+		}
+		hash := r.Hash().String()
+		if hash == p.ReceiptRecord.Field("receipt") {
+			return nil
+		}
+		records, err := a.Records.Find(ctx, row.Participant, collector.RecordReceipt, hash)
+		if err != nil {
+			return err
+		}
+		if len(records) == 0 {
+			return aloud.Errorf(aloud.ENOTFOUND, "the receipt of the time is not on record: an erasure has ended it")
+		}
+		p.renewed, p.renewedRecord = s, &records[len(records)-1]
+		return nil
+	}
+	return nil
 }
 
 // place adds the proofs of inclusion, all under one checkpoint.
@@ -125,15 +163,21 @@ func (a *Assembler) place(ctx context.Context, p parts) (proof.Evidence, error) 
 		return e, err
 	}
 	e.Checkpoint, e.Signal.Token, e.Receipt.Signed = string(signed), p.Token, p.Receipt
-	for _, r := range []struct {
+	type pair struct {
 		to   *proof.Record
 		from audience.Logged
-	}{
+	}
+	all := []pair{
 		{&e.Receipt.Record, p.ReceiptRecord},
 		{&e.Signal.Record, p.SignalRecord},
 		{&e.Membership, p.membership},
 		{&e.Impression, p.impression},
-	} {
+	}
+	if p.renewedRecord != nil {
+		e.Renewed = &proof.Receipt{Signed: p.renewed}
+		all = append(all, pair{&e.Renewed.Record, *p.renewedRecord})
+	}
+	for _, r := range all {
 		if r.from.Leaf < 0 {
 			return e, pending()
 		}

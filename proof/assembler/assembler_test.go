@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -47,7 +49,12 @@ func (w *world) must(err error) {
 	}
 }
 
-func newWorld(t testing.TB) *world {
+func TestMain(m *testing.M) {
+	tiles.UseLogger(slog.New(slog.DiscardHandler))
+	os.Exit(m.Run())
+}
+
+func newWorld(t testing.TB, purposes ...consent.Purpose) *world {
 	t.Helper()
 	dir := t.TempDir()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -83,15 +90,15 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(w.bidder.Close)
 	w.assembler = &assembler.Assembler{Bids: w.Store, Records: w.Records, Log: w.log, Key: key, LogVKey: vkey}
 	w.trust = proof.Trust{ServerKeys: []ed25519.PublicKey{key.Public().(ed25519.PublicKey)}, LogVKey: vkey}
-	w.speak()
+	w.speak(purposes...)
 	return w
 }
 
 // speak enrols somebody who says that they need a heater.
-func (w *world) speak() {
+func (w *world) speak(purposes ...consent.Purpose) {
 	w.t.Helper()
 	w.person = pipeline.NewPerson(w.key)
-	signed, err := w.person.Agree(w.now())
+	signed, err := w.person.Agree(w.now(), purposes...)
 	w.must(err)
 	answer, err := w.Collector.Consent(w.t.Context(), signed)
 	w.must(err)
@@ -197,6 +204,39 @@ func TestAMembershipEnteredAgainDoesNotSpoilOlderEvidence(t *testing.T) {
 	w.bill(later)
 	if _, err := proof.Verify(w.evidence(later.ID), w.trust); err != nil {
 		t.Error(err)
+	}
+}
+
+// Who agreed to ads only later is bid for under the renewed receipt, and the
+// evidence has both.
+func TestConsentToAdsGivenLater(t *testing.T) {
+	w := newWorld(t, consent.PurposeListen, consent.PurposeShareSignals)
+	if _, why := w.bid(); why != bid.NoMatch {
+		t.Fatalf("without consent to ads: %q", why)
+	}
+	w.nanos.Add(int64(time.Minute))
+	signed, err := w.person.Agree(w.now())
+	w.must(err)
+	answer, err := w.Collector.Consent(t.Context(), signed)
+	w.must(err)
+	w.uid = answer.BuyerUID
+	w.must(w.Settle(t.Context()))
+	w.nanos.Add(int64(time.Second))
+	b, why := w.bid()
+	if why != "" {
+		t.Fatal(why)
+	}
+	w.bill(b)
+	data := w.evidence(b.ID)
+	if _, err := proof.Verify(data, w.trust); err != nil || !bytes.Contains(data, []byte(`"renewed":`)) {
+		t.Error(err)
+	}
+	for i := 0; i < len(data); i += 41 {
+		bad := bytes.Clone(data)
+		bad[i] ^= 4
+		if _, err := proof.Verify(bad, w.trust); err == nil {
+			t.Fatalf("byte %d was changed, and it passes", i)
+		}
 	}
 }
 
