@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/listen"
@@ -172,7 +171,7 @@ func runEvalASR(ctx context.Context, e *env, o asrOptions) error {
 		return err
 	}
 	defer func() { _ = models.Close() }()
-	ev := &asrEval{opts: o, models: models, rec: &sideBySide{Recogniser: models.Recogniser()}, progress: e.stderr, terminal: onTerminal(e.stderr), now: e.now}
+	ev := &asrEval{opts: o, models: models, rec: &sideBySide{Recogniser: models.Recogniser()}, progress: e.stderr, terminal: isTerminal(e.stderr), now: e.now}
 	report, err := ev.run(ctx, clips)
 	if err != nil {
 		return err
@@ -411,12 +410,6 @@ func (ev *asrEval) report(what string, n, of int) {
 		ev.last = now
 		fmt.Fprintf(ev.progress, line, what, n, of)
 	}
-}
-
-// onTerminal reports whether w is a terminal, where a line can be overwritten.
-func onTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func tallyOf(m map[string]*tally, key string) *tally {
