@@ -235,7 +235,7 @@ func (ev *asrEval) run(ctx context.Context, clips []*clip) (*asrReport, error) {
 	r.measured = measured{
 		Machine: machine(),
 		Client:  "one process, one thread; times are processor time of this process",
-		Dataset: fmt.Sprintf("%s (%s, each %d., %d clips, %.0f s)", ev.opts.manifest, ev.opts.half, ev.opts.every, len(clips), r.OverallEffort.Audio),
+		Dataset: fmt.Sprintf("%s (%s, one in %d: %d clips, %.0f s)", ev.opts.manifest, ev.opts.half, ev.opts.every, len(clips), r.OverallEffort.Audio),
 		RSSMB:   residentMB(),
 		Bars:    ev.bars(r),
 	}

@@ -120,33 +120,40 @@ func frames(samples int) int {
 	return (n-3)/2 + 1
 }
 
-// encode hears the views and returns the encoder's tensor, of shape
-// [views, frames, dim].
+// encode hears the views, one after the other so that it needs the memory of
+// one, and returns their vectors, of shape [views, frames, dim].
 func (m *moonshine) encode(views [][]float32) (data []float32, dim int, err error) {
 	length := max(len(views[0]), minInput)
-	if n := len(views) * length; cap(m.input) < n {
-		m.input = make([]float32, n)
-	} else {
-		m.input = m.input[:n]
-	}
+	m.input = grown(m.input, length)
 	defer clear(m.input)
+	each := frames(length) * m.shape.dim
+	m.hidden = grown(m.hidden, len(views)*each)
 	for i, v := range views {
-		clear(m.input[i*length+copy(m.input[i*length:(i+1)*length], v) : (i+1)*length])
+		clear(m.input[copy(m.input, v):])
+		out, err := m.encodeOne(m.hidden[i*each : (i+1)*each])
+		if err != nil {
+			return nil, 0, err
+		}
+		if m.shape.dim == 0 { // the first time: learn it
+			return nil, out, nil
+		}
 	}
-	in, err := ort.NewTensor(ort.NewShape(int64(len(views)), int64(length)), m.input)
+	return m.hidden, m.shape.dim, nil
+}
+
+// encodeOne hears m.input and writes its vectors to hidden, or, while their size
+// is unknown, only finds that out.
+func (m *moonshine) encodeOne(hidden []float32) (dim int, err error) {
+	in, err := ort.NewTensor(ort.NewShape(1, int64(len(m.input))), m.input)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	defer func() { _ = in.Destroy() }()
 	out := []ort.Value{nil}
-	if m.shape.dim != 0 { // known: let it write where it wrote last time
-		n := len(views) * frames(length) * m.shape.dim
-		if cap(m.hidden) < n {
-			m.hidden = make([]float32, n)
-		}
-		t, err := ort.NewTensor(ort.NewShape(int64(len(views)), int64(frames(length)), int64(m.shape.dim)), m.hidden[:n])
+	if len(hidden) > 0 {
+		t, err := ort.NewTensor(ort.NewShape(1, int64(frames(len(m.input))), int64(m.shape.dim)), hidden)
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 		out[0] = t
 	}
@@ -155,13 +162,13 @@ func (m *moonshine) encode(views [][]float32) (data []float32, dim int, err erro
 		defer func() { _ = out[0].Destroy() }()
 	}
 	if err != nil {
-		return nil, 0, aloud.Errorf(aloud.EINTERNAL, "the encoder failed: %w", err)
+		return 0, aloud.Errorf(aloud.EINTERNAL, "the encoder failed: %w", err)
 	}
-	t, ok := out[0].(*ort.Tensor[float32])
-	if !ok || len(t.GetShape()) != 3 || t.GetShape()[1] != int64(frames(length)) {
-		return nil, 0, aloud.Errorf(aloud.EINVALID, "the encoder is not Moonshine's: it gives %v for %d samples", out[0].GetShape(), length)
+	s := out[0].GetShape()
+	if len(s) != 3 || s[1] != int64(frames(len(m.input))) {
+		return 0, aloud.Errorf(aloud.EINVALID, "the encoder is not Moonshine's: it gives %v for %d samples", s, len(m.input))
 	}
-	return t.GetData(), int(t.GetShape()[2]), nil
+	return int(s[2]), nil
 }
 
 // Recognise implements listen.Recogniser.
