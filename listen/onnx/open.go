@@ -95,6 +95,7 @@ func Open(cfg Config) (_ *Models, err error) {
 	if err != nil {
 		return nil, err
 	}
+	giveBack()
 	return m, nil
 }
 
