@@ -51,8 +51,9 @@ func (s *service) noBid(t testing.TB, request string) string {
 	return s.must(t, http.StatusNoContent, http.MethodPost, "/openrtb2/bid", request, nil).Get("X-Aloud-No-Bid")
 }
 
-// advertise puts an audience and a campaign to it in force.
-func (s *service) advertise(t testing.TB) (audience aloud.AudienceID) {
+// advertise puts an audience and a campaign to it in force, which each person
+// may see so often a day.
+func (s *service) advertise(t testing.TB, frequency int) (audience aloud.AudienceID) {
 	t.Helper()
 	var made struct{ ID string }
 	s.must(t, http.StatusCreated, http.MethodPost, "/v1/audiences", map[string]any{
@@ -63,7 +64,7 @@ func (s *service) advertise(t testing.TB) (audience aloud.AudienceID) {
 	s.must(t, http.StatusCreated, http.MethodPost, "/v1/advertisers", map[string]any{"name": "Furnace Co", "domain": "furnace.example"}, &made)
 	s.must(t, http.StatusCreated, http.MethodPost, "/v1/campaigns", map[string]any{
 		"advertiser": made.ID, "name": "Winter", "lines": []any{map[string]any{
-			"audience": audience, "cpm_micros": 5_000_000, "daily_budget_micros": 100_000_000, "frequency_cap": 10,
+			"audience": audience, "cpm_micros": 5_000_000, "daily_budget_micros": 1_000_000_000_000, "frequency_cap": frequency,
 			"creatives": []any{map[string]any{"html": "<b>Warm again</b>", "w": 300, "h": 250}},
 		}},
 	}, nil)
@@ -87,7 +88,7 @@ func (s *service) size(t testing.TB, id aloud.AudienceID) (size string, usable b
 func TestWholeFlow(t *testing.T) {
 	n := startNode(t, t.TempDir())
 	s := serviceAt(t, n.URL, n.Config.Data, time.Now)
-	audience := s.advertise(t)
+	audience := s.advertise(t, 10)
 	cell, err := signal.CellAt(inDenverLat, inDenverLon)
 	if err != nil {
 		t.Fatal(err)
