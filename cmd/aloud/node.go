@@ -23,6 +23,7 @@ import (
 	"aloud.example/aloud/erasure"
 	"aloud.example/aloud/identity"
 	"aloud.example/aloud/ledger/tiles"
+	"aloud.example/aloud/proof/assembler"
 	datadir "aloud.example/aloud/server"
 	"aloud.example/aloud/server/ingest"
 	"aloud.example/aloud/signal"
@@ -226,7 +227,8 @@ func (n *Node) openAPI(notice ingest.Notice, shelf *audience.Shelf, campaigns *c
 		Notice: notice, Signals: n.collector, Consents: n.collector, Events: n.collector, Sources: sources,
 		Audiences: shelf, Size: n.size, Advertisers: campaigns, Campaigns: campaigns,
 		Bidder: openrtb.Exchange{Bidder: n.bidder}, Notices: n.bidder,
-		Evidence: &ingest.Prover{Bids: n.db, Records: n.records, Tree: n.log, Key: n.data.ServerKey}, Log: n.Config.Log, Tiles: n.public.FS(), OperatorToken: n.data.OperatorToken,
+		Evidence: &assembler.Assembler{Bids: n.db, Records: n.records, Log: n.log, Key: n.data.ServerKey, LogVKey: n.data.LogVKey},
+		Log:      n.Config.Log, Tiles: n.public.FS(), OperatorToken: n.data.OperatorToken,
 		Ready: n.ready, Metrics: n.metrics(), Now: n.Config.Now,
 	})
 	return err
