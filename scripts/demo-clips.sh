@@ -34,7 +34,7 @@ while IFS=$'\t' read -r id participant voice expected text; do
   [ "$id" != id ] || continue
   n=$((n + 1))
   speak "$voice" "$text" "$scratch/said.wav"
-  gain=$((-(n * 5 % 10) - 2)) # 2 to 11 dB under full scale
+  gain=$((-(n % 4) - 3)) # 3 to 6 dB under full scale
   sox -R "$scratch/said.wav" -r 16000 -c 1 -b 16 "$scratch/clip.wav" norm "$gain" pad 0.3 0.3
   oggenc -Q -q 2 --serial "$n" "$scratch/clip.wav" -o "$out/$id.ogg"
   printf '{"audio":"%s.ogg","participant":%d,"voice":"%s %s","expected":"%s","text":"%s"}\n' \

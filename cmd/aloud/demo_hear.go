@@ -28,10 +28,11 @@ type heardTotals struct {
 	voices     map[string]bool
 	audio, cpu float64
 	stages     map[aloud.Stage]int
-	suppressed int // sensitive sentences
-	sensitive  int // clips that are
+	sensitive  int // clips that hold something sensitive
+	suppressed int // those of them that were found out
+	withheld   int // others that were suppressed with them
+	wrong      int // clips without a purchase that gave an intent all the same
 	missed     []missedClip
-	smallTalk  int
 	signals    int
 	delays     []time.Duration // from the end of a clip to the server's answer
 	shown      map[string]bool // kinds of examples that were told
@@ -204,15 +205,21 @@ func (d *demo) tellClip(p *person, c demoClip, heard []aloud.Utterance, found in
 		t.stages[in.Stage]++
 		kind = string(in.Stage)
 	}
-	t.suppressed += found.Suppressed
 	switch {
-	case c.Expected == "suppressed":
+	case found.Suppressed > 0 && c.Expected == "suppressed":
+		t.suppressed++
+	case found.Suppressed > 0:
+		t.withheld++
+	}
+	if c.Expected == "suppressed" {
 		t.sensitive++
+	}
+	switch {
 	case c.buys() && len(found.Intents) == 0:
 		t.missed = append(t.missed, missedClip{filepath.Base(c.Audio), text})
 		kind = "missed"
-	case !c.buys():
-		t.smallTalk++
+	case !c.buys() && len(found.Intents) > 0:
+		t.wrong++
 	}
 	if t.shown[kind] {
 		return
@@ -221,6 +228,10 @@ func (d *demo) tellClip(p *person, c demoClip, heard []aloud.Utterance, found in
 	d.story.row("%s", d.story.paint(faint, fmt.Sprintf("%s, %s", p, c.Voice)))
 	if found.Suppressed > 0 {
 		d.story.row("  (sensitive: suppressed on the device, not shown even here)")
+		return
+	}
+	if c.Expected == "suppressed" {
+		d.story.row("  (sensitive, and not noticed; not shown here)")
 		return
 	}
 	d.story.quote(text)
@@ -237,17 +248,13 @@ func (d *demo) tellClip(p *person, c demoClip, heard []aloud.Utterance, found in
 
 // tellHeard sums the chapter up and checks it.
 func (d *demo) tellHeard(f facts, t *heardTotals, took time.Duration) error {
-	people, signalled, wrong := 0, 0, 0
+	people, signalled := 0, 0
 	for _, p := range d.people {
-		buys := slices.ContainsFunc(p.clips, demoClip.buys)
-		if buys {
+		if slices.ContainsFunc(p.clips, demoClip.buys) {
 			people++
 		}
 		if p.accepted > 0 {
 			signalled++
-		}
-		if p.accepted > 0 && !buys {
-			wrong++
 		}
 	}
 	rtf := t.cpu / max(t.audio, 1)
@@ -257,10 +264,14 @@ func (d *demo) tellHeard(f facts, t *heardTotals, took time.Duration) error {
 	d.story.held("%d clips, %d voices, %.0f s of speech heard in %.1f s (%.3f s of work a second)", t.clips, len(t.voices), t.audio, took.Seconds(), rtf)
 	d.story.held("%d of %d people who spoke of buying were understood: %d need, %d research, %d ready", signalled, people,
 		t.stages[aloud.StageNeed], t.stages[aloud.StageResearch], t.stages[aloud.StageReady])
-	if wrong > 0 {
-		return notHeld("only who spoke of a purchase sends a signal; %d others did", wrong)
+	if t.wrong > 0 {
+		return notHeld("only talk of a purchase makes a signal; %d other clips did", t.wrong)
 	}
-	d.story.held("%d of %d sensitive sentences recognised as such; none made a signal", t.suppressed, t.sensitive)
+	nearby := ""
+	if t.withheld > 0 {
+		nearby = fmt.Sprintf(", with %d more beside them", t.withheld)
+	}
+	d.story.held("%d of %d sensitive sentences suppressed%s; none made a signal", t.suppressed, t.sensitive, nearby)
 	d.story.held("%d signals sent, all accepted; from the intent to the server's answer: median %.0f ms, 95%% in %.0f ms", t.signals, ms(median), ms(p95))
 	d.story.say("A signal is a category, a stage, a score, two times, a coarse area and a pseudonym, signed by the device. No sound and no word ever leaves.")
 	f["clips"], f["audio_seconds"], f["rtf"] = t.clips, t.audio, rtf
