@@ -421,6 +421,33 @@ func TestConfigRefused(t *testing.T) {
 	}
 }
 
+// behind is a keeper that has not caught up.
+type behind struct{ collector.Progress }
+
+func (behind) Ready() error { return aloud.Errorf(aloud.EUNAVAILABLE, "catching up") }
+
+func TestNotBeforeCaughtUp(t *testing.T) {
+	b := start(t, false)
+	p, _ := b.enrol()
+	c, err := collector.New(collector.Config{
+		Stream: b.Stream, Facts: b.Store, Progress: behind{b.Keeper}, Directory: b.Links, Stopper: b.Index, Keys: b.Keys,
+		ServerKey: b.key, Notices: []aloud.Hash{{1}},
+	})
+	must(t, err)
+	defer c.Close()
+	b.want(c.Signals(b.ctx, []string{b.token(p, b.clock.Now(), b.clock.Now())})[0], aloud.EUNAVAILABLE, "starting")
+	withdrawal, err := p.Withdraw(consent.PurposeMeasure, b.clock.Now())
+	must(t, err)
+	_, consentErr := c.Consent(b.ctx, p.Signed)
+	for name, err := range map[string]error{
+		"consent": consentErr, "withdrawal": c.Withdraw(b.ctx, withdrawal), "event": c.Event(b.ctx, collector.Event{}).Err,
+	} {
+		if aloud.ErrorCode(err) != aloud.EUNAVAILABLE {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestClosed(t *testing.T) {
 	b := start(t, false)
 	p, _ := b.enrol()

@@ -13,6 +13,7 @@ import (
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/audience"
+	"aloud.example/aloud/bid"
 	"aloud.example/aloud/collector"
 	"aloud.example/aloud/consent"
 	"aloud.example/aloud/identity"
@@ -413,6 +414,8 @@ func endings(s *suite) {
 		})
 	}
 	s.must(s.db.SetCommitted(s.ctx, []collector.Committed{{Seq: 1, Commitment: aloud.Hash{7}, Leaf: 3}}))
+	bids := []bid.Row{bidOf(s, gone), bidOf(s, stays), bidOf(s, gone)}
+	s.must(s.db.AddBids(s.ctx, bids[:2]))
 	s.apply(func(tx audience.Tx) error {
 		p, ok, err := tx.Forgotten(s.ctx, collector.ForgetHash(gone))
 		if err != nil || !ok || p != gone {
@@ -420,6 +423,13 @@ func endings(s *suite) {
 		}
 		return tx.DropParticipant(s.ctx, gone)
 	})
+	s.must(s.db.AddBids(s.ctx, bids[2:])) // decided before, written after
+	s.must(s.db.Sweep(s.ctx, s.now, s.now.Add(-time.Hour)))
+	for i, want := range []aloud.ParticipantID{"", stays, ""} {
+		if b, err := s.db.Bid(s.ctx, bids[i].ID); err != nil || b.Participant != want || (b.Signal == "") != (want == "") || b.CPM != bids[i].CPM {
+			s.Errorf("bid %d: %+v, %v; want it of %q", i, b, err, want)
+		}
+	}
 	s.must(s.db.Truncate(s.ctx))
 	var dump strings.Builder
 	s.must(s.db.Dump(s.ctx, s.now, &dump))
@@ -439,6 +449,14 @@ func endings(s *suite) {
 	weights, events, err := s.db.Profile(s.ctx, stays)
 	if err != nil || len(weights)+len(events) != 0 {
 		s.Errorf("after withdrawals: %v, %v, %v", weights, events, err)
+	}
+}
+
+func bidOf(s *suite, p aloud.ParticipantID) bid.Row {
+	return bid.Row{
+		ID: aloud.NewBidID(), At: s.now, Participant: p, Audience: aloud.NewAudienceID(), Signal: aloud.NewSignalID(), Rule: "{}",
+		Advertiser: aloud.NewAdvertiserID(), Campaign: aloud.NewCampaignID(), Line: aloud.NewLineID(), Creative: aloud.NewCreativeID(),
+		CPM: 2_500_000, State: bid.Open,
 	}
 }
 
