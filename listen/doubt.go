@@ -9,8 +9,7 @@ import (
 // When an utterance gets a view without its noise. Chosen on half of the clips;
 // docs/asr.md has the figures.
 const (
-	noisyBelow = 13    // dB between its loud half and its quietest tenth: heard without its noise
-	harshBelow = 9     // heard both ways at once
+	noisyBelow = 12    // dB between its loud half and its quietest tenth
 	doubtful   = -0.50 // mean log-probability a token: less sure than this, look again
 	unbelieved = -1.10 // less sure than this after that: nobody said it
 )
@@ -31,9 +30,9 @@ type heard struct {
 }
 
 // doubter recognises an utterance where it may be hard to understand. A noisy
-// one is heard without its steady noise, a very noisy one both ways at once;
-// one that a first look left doubtful is looked at again without its noise, and
-// the likelier text is kept. Clean speech pays nothing for this.
+// one is heard as it was and without its steady noise at once; one that a first
+// look left doubtful is looked at again without its noise, and the likelier text
+// is kept. Clean speech pays nothing for this.
 type doubter struct {
 	rec   Recogniser
 	plain bool
@@ -68,18 +67,14 @@ func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 		return judged(seg, h), nil
 	}
 	defer d.forget()
-	stands := d.loudness(seg.samples)
-	switch {
-	case stands < harshBelow:
+	hard := d.loudness(seg.samples) < noisyBelow
+	if hard {
 		r.Views = append(r.Views, d.quieted(seg.samples))
-	case stands < noisyBelow:
-		r.Views[0] = d.quieted(seg.samples)
 	}
 	h, err := d.rec.Recognise(ctx, r)
 	if err != nil {
 		return heard{}, err
 	}
-	hard := stands < noisyBelow
 	if !hard && doubted(h) {
 		hard = true
 		r.Again, r.Views[0] = true, d.quieted(seg.samples)
