@@ -41,7 +41,7 @@ const secretSize = 32
 type Data struct {
 	Dir       string
 	Simulated bool
-	Fresh     bool // made just now
+	Fresh     bool // it has no database yet
 
 	ServerKey     ed25519.PrivateKey
 	LogSigner     string // the log's key in the form of note.NewSigner
@@ -88,10 +88,25 @@ func (d *Data) load() error {
 	if err := d.stamp(); err != nil {
 		return err
 	}
-	return errors.Join(d.loadKeys(true)...)
+	if failed := d.loadKeys(d.Fresh); len(failed) > 0 {
+		return failed[0] // the doctor lists them all
+	}
+	token, err := loadOrMake(d.Path(TokenFile), func() ([]byte, error) {
+		return []byte("op_" + base64.RawURLEncoding.EncodeToString(random(32)) + "\n"), nil
+	})
+	if err != nil {
+		return err
+	}
+	d.OperatorToken = strings.TrimSpace(string(token))
+	if len(d.OperatorToken) < 20 {
+		return aloud.Errorf(aloud.EINVALID, "%s holds no token: delete it, and the next start makes a new one", TokenFile)
+	}
+	return WriteFile(d.Path(LogKey+".pub"), []byte(d.LogVKey+"\n"))
 }
 
-// loadKeys reads every key, and makes those that are missing if it may.
+// loadKeys reads every key, and makes those that are missing if it may: only
+// before there is a database, so that a start that was cut off goes on, and a
+// backup without its keys is found out.
 func (d *Data) loadKeys(create bool) (failed []error) {
 	load := func(name string, fresh func() ([]byte, error)) []byte {
 		if !create {
@@ -121,20 +136,19 @@ func (d *Data) loadKeys(create bool) (failed []error) {
 	if len(d.Secret) != secretSize {
 		parse(d.Secret, errors.ErrUnsupported, SecretKey)
 	}
-	d.OperatorToken = strings.TrimSpace(string(load(TokenFile, func() ([]byte, error) {
-		return []byte("op_" + base64.RawURLEncoding.EncodeToString(random(32)) + "\n"), nil
-	})))
-	if create && len(failed) == 0 {
-		if err := WriteFile(d.Path(LogKey+".pub"), []byte(d.LogVKey+"\n")); err != nil {
-			failed = append(failed, err)
-		}
-	}
 	return failed
 }
 
 // CheckKeys reads every key of a directory without making any and says what is
 // wrong with each.
-func CheckKeys(dir string) []error { return (&Data{Dir: dir}).loadKeys(false) }
+func CheckKeys(dir string) []error {
+	failed := (&Data{Dir: dir}).loadKeys(false)
+	_, err := loadOrMake(filepath.Join(dir, TokenFile), nil)
+	if err != nil && aloud.ErrorCode(err) != aloud.ENOTFOUND { // the next start makes one
+		failed = append(failed, err)
+	}
+	return failed
+}
 
 // Lock takes a directory's lock, which fails with ECONFLICT while a server runs
 // on it, and gives it back by the function returned.
@@ -146,15 +160,15 @@ func Lock(dir string) (release func(), err error) {
 	return func() { _ = f.Close() }, nil // ends the lock as well
 }
 
-// stamp checks that the directory is of the kind that is asked for. The server
-// key is made after the stamp, so a directory with a key has had its chance.
+// stamp checks that the directory is of the kind that is asked for. A directory
+// is fresh until it has a database, which is made last.
 func (d *Data) stamp() error {
 	stamped, err := Stamped(d.Dir)
 	if err != nil {
 		return err
 	}
-	_, keyErr := os.Stat(d.Path(ServerKey))
-	d.Fresh = errors.Is(keyErr, fs.ErrNotExist)
+	_, statErr := os.Stat(d.Path(DatabaseFile))
+	d.Fresh = errors.Is(statErr, fs.ErrNotExist)
 	switch {
 	case stamped && !d.Simulated:
 		return aloud.Errorf(aloud.EINVALID, "the data directory %s is simulated, for life: start with --simulate, or choose another by --data", d.Dir)

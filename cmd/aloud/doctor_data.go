@@ -38,7 +38,7 @@ func (x *examination) dataDirectory(ctx context.Context, dir, listen string) {
 		x.add(area, "permissions", good, "for its owner alone", "")
 	}
 	x.disk(dir)
-	if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(datadir.ServerKey))); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, datadir.DatabaseFile)); err != nil {
 		x.add(area, "keys", skipped, "no server was started here yet", "")
 		x.port(listen)
 		return

@@ -80,6 +80,7 @@ func TestDoctor(t *testing.T) {
 		{"open directory", "permissions", "chmod 700", func() func() { return chmod(t, dir, 0o755) }, nil},
 		{"open key", "keys", "chmod 600", func() func() { return chmod(t, filepath.Join(dir, "keys", "server.key"), 0o644) }, nil},
 		{"missing key", "keys", "missing", func() func() { return replace(t, filepath.Join(dir, "keys", "log.key"), nil) }, nil},
+		{"missing server key", "keys", "missing", func() func() { return replace(t, filepath.Join(dir, "keys", "server.key"), nil) }, nil},
 		{"damaged key", "keys", "damaged", func() func() { return replace(t, filepath.Join(dir, "keys", "server.key"), []byte("x")) }, nil},
 		{"missing key-encryption key", "keys", "key-encryption", func() func() { return replace(t, filepath.Join(dir, "keys", "kek"), nil) }, nil},
 		{"damaged database", "aloud.db", "backup", func() func() {

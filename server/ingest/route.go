@@ -143,7 +143,9 @@ func (a *API) guard(w *recorder, r *http.Request, route Route, h http.HandlerFun
 		}
 	}
 	if p := a.refuse(r, route); p != nil {
-		w.Header().Set("Connection", "close") // what was not read is not worth reading
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close") // what was not read is not worth reading
+		}
 		if route.From == FromSource && p.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="aloud"`)
 		}
