@@ -237,15 +237,17 @@ func (k *Keeper) Wait(ctx context.Context, partition uint16, seq uint64) error {
 }
 
 // Ready returns nil once everything that was in the stream at the start is
-// applied and the index answers. Until then the collector must not be open.
+// applied and the index answers.
 func (k *Keeper) Ready() error {
-	if err := k.caughtUp(); err != nil {
+	if err := k.CaughtUp(); err != nil {
 		return err
 	}
 	return k.cfg.Index.Fresh()
 }
 
-func (k *Keeper) caughtUp() error {
+// CaughtUp returns nil once everything that was in the stream at the start is
+// applied. Until then the collector takes nothing.
+func (k *Keeper) CaughtUp() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.running {
@@ -311,7 +313,7 @@ func transaction(batch []collector.Message) int {
 }
 
 func (k *Keeper) beat() {
-	if k.caughtUp() == nil {
+	if k.CaughtUp() == nil {
 		k.cfg.Index.Beat()
 	}
 }

@@ -35,8 +35,8 @@ type Facts interface {
 type Progress interface {
 	Applied(partition uint16) uint64
 	Wait(ctx context.Context, partition uint16, seq uint64) error
-	// Ready is nil once all that was there at the start is applied.
-	Ready() error
+	// CaughtUp is nil once all that was there at the start is applied.
+	CaughtUp() error
 }
 
 // Directory finds participants by the identifiers they were issued;
@@ -101,7 +101,7 @@ type Collector struct {
 	changed   map[aloud.ParticipantID]uint64 // changes not known to be applied
 
 	counts counts
-	opened atomic.Bool // Progress was ready once
+	opened atomic.Bool // Progress had caught up once
 	stop   chan struct{}
 	gate   sync.RWMutex // nothing is queued after closed is set
 	closed bool
@@ -205,7 +205,7 @@ func (c *Collector) ready() error {
 	if c.opened.Load() {
 		return nil
 	}
-	if err := c.cfg.Progress.Ready(); err != nil {
+	if err := c.cfg.Progress.CaughtUp(); err != nil {
 		return aloud.Errorf(aloud.EUNAVAILABLE, "the server is starting; try again in a moment: %w", err)
 	}
 	c.opened.Store(true)

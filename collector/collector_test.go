@@ -424,7 +424,7 @@ func TestConfigRefused(t *testing.T) {
 // behind is a keeper that has not caught up.
 type behind struct{ collector.Progress }
 
-func (behind) Ready() error { return aloud.Errorf(aloud.EUNAVAILABLE, "catching up") }
+func (behind) CaughtUp() error { return aloud.Errorf(aloud.EUNAVAILABLE, "catching up") }
 
 func TestNotBeforeCaughtUp(t *testing.T) {
 	b := start(t, false)
