@@ -12,8 +12,10 @@ type Conversation struct {
 	engine *Engine
 	topics []Topic
 	window []aloud.Utterance
-	hidden []bool // which of the window were counted as suppressed
+	hidden []bool           // which of the window were counted as suppressed
+	gave   [][]aloud.Intent // what each of the window gave
 	given  map[given]bool
+	taken  []aloud.Intent // what the last Hear took back
 }
 
 // NewConversation begins a session. The topics are those the participant opted
@@ -32,15 +34,22 @@ func (c *Conversation) Hear(u aloud.Utterance) Finding {
 	if len(c.window) == contextWindow {
 		copy(c.window, c.window[1:])
 		copy(c.hidden, c.hidden[1:])
-		c.window, c.hidden = c.window[:contextWindow-1], c.hidden[:contextWindow-1]
+		copy(c.gave, c.gave[1:])
+		c.window, c.hidden, c.gave = c.window[:contextWindow-1], c.hidden[:contextWindow-1], c.gave[:contextWindow-1]
 	}
-	c.window, c.hidden = append(c.window, u), append(c.hidden, false)
+	c.window, c.hidden, c.gave = append(c.window, u), append(c.hidden, false), append(c.gave, nil)
+	c.taken = nil
 	all, s := c.engine.detect(c.window, c.topics)
 	var f Finding
 	for i := range s.turns {
 		if (s.turns[i].sensitive || s.turns[i].withheld) && !c.hidden[i] {
 			c.hidden[i] = true
 			f.Suppressed++
+			for _, in := range c.gave[i] { // it led up to what is sensitive
+				delete(c.given, given{c.engine.index[in.Category], in.Stage})
+				c.taken = append(c.taken, in)
+			}
+			c.gave[i] = nil
 		}
 	}
 	c.engine.release(s)
@@ -53,12 +62,19 @@ func (c *Conversation) Hear(u aloud.Utterance) Finding {
 		in.Turn = 0
 		f.Intents = append(f.Intents, in)
 	}
+	c.gave[len(c.gave)-1] = f.Intents
 	return f
 }
+
+// Retracted returns the intents of earlier utterances that the last Hear showed
+// to have led up to sensitive talk. Their signals, which still wait, must not be
+// sent.
+func (c *Conversation) Retracted() []aloud.Intent { return c.taken }
 
 // Forget drops what was heard, so that nothing of it stays in memory; what was
 // given stays known.
 func (c *Conversation) Forget() {
 	clear(c.window)
-	c.window, c.hidden = c.window[:0], c.hidden[:0]
+	clear(c.gave)
+	c.window, c.hidden, c.gave, c.taken = c.window[:0], c.hidden[:0], c.gave[:0], nil
 }

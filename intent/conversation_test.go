@@ -31,6 +31,30 @@ func TestConversationGivesEachOnce(t *testing.T) {
 	}
 }
 
+// What a streaming caller was given already is taken back when the next
+// utterance shows what it led up to.
+func TestConversationTakesBack(t *testing.T) {
+	c := newEngine(t).NewConversation(nil)
+	if f := c.Hear(aloud.Utterance{Speaker: "A", Text: "we need a new mattress"}); len(f.Intents) != 1 || len(c.Retracted()) != 0 {
+		t.Fatalf("first: %+v, retracted %+v", f, c.Retracted())
+	}
+	if f := c.Hear(aloud.Utterance{Speaker: "A", Text: "the tumor in my back is growing"}); f.Suppressed != 2 || len(f.Intents) != 0 {
+		t.Fatalf("sensitive: %+v", f)
+	}
+	if got := c.Retracted(); len(got) != 1 || got[0].Category != "furniture.bed" {
+		t.Fatalf("retracted %+v", got)
+	}
+	for range 8 {
+		c.Hear(aloud.Utterance{Speaker: "A", Text: "anyway the weather is fine"})
+	}
+	if len(c.Retracted()) != 0 {
+		t.Fatal("taken back twice")
+	}
+	if f := c.Hear(aloud.Utterance{Speaker: "A", Text: "we need a new mattress"}); len(f.Intents) != 1 {
+		t.Fatalf("later, for another reason: %+v", f)
+	}
+}
+
 func TestShadowOfSensitiveTalk(t *testing.T) {
 	for _, c := range []struct {
 		name, talk, want string

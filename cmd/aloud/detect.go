@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
@@ -99,7 +100,9 @@ func detect(in io.Reader, out io.Writer, asJSON bool) error {
 		if err != nil {
 			return err
 		}
-		if err := report.add(n, u.Speaker, session.Hear(u)); err != nil {
+		found := session.Hear(u)
+		report.takeBack(session.Retracted())
+		if err := report.add(n, u.Speaker, found); err != nil {
 			return err
 		}
 	}
@@ -141,11 +144,15 @@ func splitSpeaker(line string) (speaker, text string) {
 	return name, strings.TrimSpace(rest)
 }
 
-// detectReport prints findings as they come, as lines of JSON or as a table.
+// settled is how many utterances later a finding can't be taken back any more.
+const settled = 8
+
+// detectReport prints findings once they are settled, as lines of JSON, or all
+// at the end, as a table.
 type detectReport struct {
 	out        *bufio.Writer
 	json       bool
-	rows       []detected
+	rows       []detected // not printed yet
 	suppressed int
 }
 
@@ -153,15 +160,34 @@ func (r *detectReport) add(turn int, speaker string, f intent.Finding) error {
 	r.suppressed += f.Suppressed
 	for _, in := range f.Intents {
 		c, _ := category.BySlug(in.Category)
-		d := detected{Type: "intent", Turn: turn, Speaker: speaker, Category: in.Category, IAB: c.IAB, Stage: in.Stage, Score: round3(in.Score)}
-		if r.json {
-			r.line(d)
-		} else {
-			r.rows = append(r.rows, d)
+		r.rows = append(r.rows, detected{
+			Type: "intent", Turn: turn, Speaker: speaker,
+			Category: in.Category, IAB: c.IAB, Stage: in.Stage, Score: round3(in.Score),
+		})
+	}
+	if !r.json || len(r.rows) == 0 || turn-r.rows[0].Turn < settled {
+		return nil
+	}
+	return r.print(func(d detected) bool { return turn-d.Turn >= settled })
+}
+
+// takeBack drops what turned out to have led up to sensitive talk.
+func (r *detectReport) takeBack(intents []aloud.Intent) {
+	for _, in := range intents {
+		for i := len(r.rows) - 1; i >= 0; i-- {
+			if r.rows[i].Category == in.Category && r.rows[i].Stage == in.Stage {
+				r.rows = slices.Delete(r.rows, i, i+1)
+				break
+			}
 		}
 	}
-	if len(f.Intents) == 0 {
-		return nil
+}
+
+// print writes the rows that are ripe, the oldest first.
+func (r *detectReport) print(ripe func(detected) bool) error {
+	for len(r.rows) > 0 && ripe(r.rows[0]) {
+		r.line(r.rows[0])
+		r.rows = r.rows[1:]
 	}
 	return r.flush()
 }
@@ -173,6 +199,9 @@ func (r *detectReport) line(v any) {
 
 func (r *detectReport) end(turns int) error {
 	if r.json {
+		if err := r.print(func(detected) bool { return true }); err != nil {
+			return err
+		}
 		r.line(struct {
 			Type  string `json:"type"`
 			Count int    `json:"count"`

@@ -93,3 +93,13 @@ func TestDetectBadInput(t *testing.T) {
 		}
 	})
 }
+
+// A need that led up to sensitive talk is not printed, though it came first.
+func TestDetectTakesBack(t *testing.T) {
+	talk := "A: we need a new mattress\nA: the tumor in my back is growing\n"
+	for _, args := range [][]string{nil, {"--json"}} {
+		if status, out, _ := detectRun(t, talk, args...); status != 0 || strings.Contains(out, "furniture.bed") {
+			t.Errorf("detect %v: status %d, %s", args, status, out)
+		}
+	}
+}

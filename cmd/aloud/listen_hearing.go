@@ -45,6 +45,7 @@ type hearing struct {
 	v       view
 	mu      sync.Mutex
 	signals map[aloud.SignalID]outbox.Entry // of this run, not known to have ended
+	signed  map[aloud.Intent]aloud.SignalID // by category and stage alone, the last of each
 	count   summaryEvent
 }
 
@@ -53,7 +54,7 @@ func newHearing(ctx context.Context, e *env, o listenOptions, models *onnx.Model
 	if err != nil {
 		return nil, err
 	}
-	h := &hearing{e: e, source: source, opts: o, talk: engine.NewConversation(nil), signals: map[aloud.SignalID]outbox.Entry{}}
+	h := &hearing{e: e, source: source, opts: o, talk: engine.NewConversation(nil), signals: map[aloud.SignalID]outbox.Entry{}, signed: map[aloud.Intent]aloud.SignalID{}}
 	live := !o.json && isTerminal(e.stdout)
 	cfg := listen.Config{Recogniser: models.Recogniser(), VAD: models.VAD(), Partials: o.partials || live}
 	if o.mode == string(consent.OnlyMe) {
@@ -212,6 +213,11 @@ func (h *hearing) hear(ctx context.Context, u aloud.Utterance, started time.Time
 		h.count.Suppressed += found.Suppressed
 		h.v.show(suppressedEvent{Type: "suppressed", Start: ev.Start, End: ev.End, Count: found.Suppressed})
 	}
+	for _, in := range h.talk.Retracted() {
+		if id, ok := h.signed[aloud.Intent{Category: in.Category, Stage: in.Stage}]; ok && h.box != nil {
+			h.veto(ctx, id) // what led up to sensitive talk is not sent either
+		}
+	}
 	heardAt := h.e.now()
 	if h.source == aloud.SourceMicrophone {
 		if at := started.Add(time.Duration(u.End * float64(time.Second))); at.Before(heardAt) {
@@ -252,6 +258,7 @@ func (h *hearing) sign(ctx context.Context, in aloud.Intent, heardAt time.Time) 
 	h.signals[entry.ID] = entry
 	h.count.Signals++
 	h.mu.Unlock()
+	h.signed[aloud.Intent{Category: in.Category, Stage: in.Stage}] = entry.ID // hear's goroutine alone
 	h.v.show(eventOf(entry))
 	return nil
 }
