@@ -194,7 +194,7 @@ func (d *demo) ending() {
 		s.row("  log              %s/log/checkpoint", left.URL)
 		s.row("  operator token   %s", left.Operator)
 		s.row("  device homes     %s   (aloud outbox --home …/01)", left.Homes)
-		s.row("  to stop it       kill %d", left.PID)
+		s.row("  to stop it       kill %d   (then remove the folder %s)", left.PID, d.dir)
 	}
 }
 

@@ -261,7 +261,7 @@ func (d *demo) tellHeard(f facts, t *heardTotals, took time.Duration) error {
 	slices.Sort(t.delays)
 	median, p95 := at(t.delays, 0.5), at(t.delays, 0.95)
 	d.story.row("")
-	d.story.held("%d clips, %d voices, %.0f s of speech heard in %.1f s (%.3f s of work a second)", t.clips, len(t.voices), t.audio, took.Seconds(), rtf)
+	d.story.held("%d clips, %d voices, %.0f s of speech heard in %.1f s (%.3f s for each second)", t.clips, len(t.voices), t.audio, took.Seconds(), rtf)
 	d.story.held("%d of %d people who spoke of buying were understood: %d need, %d research, %d ready", signalled, people,
 		t.stages[aloud.StageNeed], t.stages[aloud.StageResearch], t.stages[aloud.StageReady])
 	if t.wrong > 0 {
