@@ -29,7 +29,7 @@ const (
 // e2eOptions are the flags of `aloud bench e2e`.
 type e2eOptions struct {
 	manifest, soakManifest, model string
-	clips                         int
+	clips, real                   int
 	soak                          time.Duration
 	json                          bool
 }
@@ -45,7 +45,10 @@ each clip: a new participant enrols, their own "aloud listen -" is started, hear
 the clip at the pace it was spoken, and a bid is asked for every 10 ms. What
 counts is the time from the last sample of the speech that made the intent to the
 first bid; the listener's 640 ms of pause that end an utterance are part of it.
-Clips that hold no intent bring no bid and are counted apart.
+Clips that hold no intent bring no bid and are counted apart. The clips that come
+with Aloud are synthetic voices; real recordings of people who want to buy
+something are not to be had, so some recordings of real speech are heard as well,
+at the pace they were spoken, and timed to their text.
 
 After that one listener hears an hour of sound, as fast as it can, in a process
 of its own; its memory is read from /proc. Ends with status 0 only if every bar
@@ -60,6 +63,7 @@ holds.`,
 	f.StringVar(&o.soakManifest, "soak-manifest", "", "the clips that the hour is made of (default ../shared/data/speech/manifest.jsonl, or --manifest without it)")
 	f.StringVar(&o.model, "model", "base", "base or tiny")
 	f.IntVar(&o.clips, "clips", 0, "at most so many clips; 0 means all")
+	f.IntVar(&o.real, "real", 20, "time so many recordings of --soak-manifest to their text")
 	f.DurationVar(&o.soak, "soak", time.Hour, "how much sound the listener hears while its memory is watched; 0 leaves it out")
 	f.BoolVar(&o.json, "json", false, "print one JSON object instead of a table")
 	return cmd
@@ -75,8 +79,9 @@ type e2eReport struct {
 	NoIntent int        `json:"clips_without_intent"`
 	Lost     []string   `json:"clips_with_intent_without_bid"`
 	ToBid    spread     `json:"to_bid_s"`
-	ToSignal spread     `json:"to_signal_s"` // the signal is durable on the device
-	ToText   spread     `json:"to_text_s"`   // of all clips, those without intent included
+	ToSignal spread     `json:"to_signal_s"`    // the signal is durable on the device
+	ToText   spread     `json:"to_text_s"`      // of all clips, those without intent included
+	RealText spread     `json:"real_to_text_s"` // of recordings of real speech
 	Soak     soakReport `json:"soak"`
 }
 
@@ -98,8 +103,8 @@ func spreadOf(times []float64) spread {
 }
 
 func runBenchE2E(ctx context.Context, e *env, o e2eOptions) error {
-	if o.clips < 0 || o.soak < 0 || o.soak > 0 && o.soak < time.Minute {
-		return aloud.Errorf(aloud.EINVALID, "--clips must not be negative, and --soak at least 1m (or 0)")
+	if o.clips < 0 || o.real < 0 || o.soak < 0 || o.soak > 0 && o.soak < time.Minute {
+		return aloud.Errorf(aloud.EINVALID, "--clips and --real must not be negative, and --soak at least 1m (or 0)")
 	}
 	if o.soakManifest == "" {
 		o.soakManifest = filepath.FromSlash("../shared/data/speech/manifest.jsonl")
@@ -147,7 +152,7 @@ func report(w io.Writer, o e2eOptions, r e2eReport) error {
 	for _, row := range []struct {
 		name string
 		s    spread
-	}{{"to the text", r.ToText}, {"to the signal, on the device's disk", r.ToSignal}, {"to the first bid", r.ToBid}} {
+	}{{"to the text", r.ToText}, {"to the signal, on the device's disk", r.ToSignal}, {"to the first bid", r.ToBid}, {"to the text, recordings of real speech", r.RealText}} {
 		fmt.Fprintf(w, "%-42s %6d %8.3f %8.3f %8.3f\n", row.name, row.s.N, row.s.P50, row.s.P95, row.s.Max)
 	}
 	fmt.Fprintf(w, "(%.2f s of each are the pause that ends an utterance)\n", r.HangOver)
@@ -169,8 +174,8 @@ type e2eBench struct {
 	progress io.Writer
 }
 
-func (b *e2eBench) run(ctx context.Context, clips []*clip) (e2eReport, error) {
-	r := e2eReport{Model: b.o.model, HangOver: hangOver, Lost: []string{}}
+func (b *e2eBench) run(ctx context.Context, clips []*clip) (r e2eReport, err error) {
+	r = e2eReport{Model: b.o.model, HangOver: hangOver, Lost: []string{}}
 	r.Machine = machine()
 	r.Client = "each clip piped in 20 ms blocks at the pace of speech into an \"aloud listen -\" of a new participant; a bid asked for every 10 ms over loopback; server (--simulate --wait 0s --min-audience 1) and listener are processes on this machine"
 	r.Dataset = fmt.Sprintf("%d clips of %s; the soak: %s", len(clips), b.o.manifest, b.o.soakManifest)
@@ -198,6 +203,9 @@ func (b *e2eBench) run(ctx context.Context, clips []*clip) (e2eReport, error) {
 		fmt.Fprintf(b.progress, "\r\x1b[K%d of %d clips, %d bids", i+1, len(clips), r.Bids)
 	}
 	fmt.Fprintln(b.progress)
+	if r.RealText, err = b.realText(ctx); err != nil {
+		return r, err
+	}
 	r.ToBid, r.ToSignal, r.ToText = spreadOf(toBid), spreadOf(toSignal), spreadOf(toText)
 	if r.ToBid.N == 0 {
 		return r, aloud.Errorf(aloud.EINVALID, "no clip of %s holds an intent, so there is nothing to bid for: choose clips in which somebody wants to buy something", b.o.manifest)
@@ -213,6 +221,34 @@ func (b *e2eBench) run(ctx context.Context, clips []*clip) (e2eReport, error) {
 		r.Bars = append(r.Bars, atMost("e2e.rss_mb", soak.EndMB, maxRSS, "MB"), atMost("e2e.rss_growth_mb", soak.EndMB-soak.HalfMB, maxRSSGrowth, "MB"))
 	}
 	return r, nil
+}
+
+// realText times recordings of real speech to their text: evenly taken out of
+// the soak's, one first utterance each.
+func (b *e2eBench) realText(ctx context.Context) (spread, error) {
+	if b.o.real == 0 || b.o.soakManifest == b.o.manifest {
+		return spread{}, nil
+	}
+	clips, err := benchClips(ctx, b.o.soakManifest)
+	if err != nil {
+		return spread{}, err
+	}
+	// Clean speech alone: in meetings nobody pauses, so utterances are cut at 10 s.
+	clips = slices.DeleteFunc(clips, func(c *clip) bool { return !cleanKinds[c.Kind] })
+	var toText []float64
+	n := min(b.o.real, len(clips))
+	for i := range n {
+		one, err := b.clip(ctx, 1000+i, clips[i*len(clips)/n])
+		if err != nil {
+			return spread{}, err
+		}
+		if one.text > 0 {
+			toText = append(toText, one.text)
+		}
+		fmt.Fprintf(b.progress, "\r\x1b[K%d of %d recordings", i+1, n)
+	}
+	fmt.Fprintln(b.progress)
+	return spreadOf(toText), nil
 }
 
 // speechEnd is the end of the speech in samples[from:to]: of the last 10 ms that
