@@ -73,6 +73,8 @@ func Rules() []Rule {
 		{"no drawers", "files and folders are named after nouns of the story", drawers},
 		{"files of a readable length", fmt.Sprintf("over %d lines a file holds more than one thing", maxLines), fileLength},
 		{"fuzzers have seeds", "a fuzz test without a seed corpus tests nothing in an ordinary run", fuzzSeeds},
+		{"no machine's names", "the repository builds anywhere: no path of one machine, no address of one registry", machineNames},
+		{"links lead somewhere", "a reader who follows a link in a document finds a file", links},
 		{"nothing unfinished", "what isn't done goes into an issue, not into a comment", unfinished},
 	}
 }
@@ -296,6 +298,45 @@ func unfinished(t Tree) (broken []string) {
 		for n, line := range strings.Split(f.Text, "\n") {
 			if word := unfinishedWord.FindString(line); word != "" {
 				broken = append(broken, fmt.Sprintf("%s:%d: %s", f.Path, n+1, word))
+			}
+		}
+	}
+	return broken
+}
+
+// Put together for the same reason.
+var machineName = regexp.MustCompile(`(^|[^\w.~-])/(wo` + `rk|ro` + `ot|home/\w+)/|https?://(regi` + `stry|pro` + `xy|d` + `eb|s` + `um)\.`)
+
+func machineNames(t Tree) (broken []string) {
+	look := func(path, text string) {
+		for n, line := range strings.Split(text, "\n") {
+			if name := machineName.FindString(line); name != "" {
+				broken = append(broken, fmt.Sprintf("%s:%d: %s", path, n+1, strings.TrimSpace(name)))
+			}
+		}
+	}
+	for _, f := range t.Files {
+		look(f.Path, f.Text)
+	}
+	for _, f := range t.Texts {
+		look(f.Path, f.Text)
+	}
+	return broken
+}
+
+var link = regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
+
+func links(t Tree) (broken []string) {
+	for _, f := range t.Texts {
+		if !strings.HasSuffix(f.Path, ".md") {
+			continue
+		}
+		for _, m := range link.FindAllStringSubmatch(f.Text, -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(t.Root, filepath.Dir(filepath.FromSlash(f.Path)), filepath.FromSlash(m[1]))); err != nil {
+				broken = append(broken, fmt.Sprintf("%s: links to %s, which isn't there", f.Path, m[1]))
 			}
 		}
 	}

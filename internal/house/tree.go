@@ -1,6 +1,7 @@
 package house
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -40,15 +41,24 @@ type Func struct {
 	Line int
 }
 
-// Tree is all Go files of a module, whatever their build tags.
+// Tree is all Go files of a module, whatever their build tags, and the texts
+// beside them.
 type Tree struct {
 	Root   string
 	Module string
 	Files  []File
+	Texts  []Text
 }
 
-// Load reads the module at root. Folders named testdata, vendor and
-// node_modules and those that begin with a dot or underscore hold no packages.
+// Text is a file that is no Go source: documents, scripts, configuration.
+type Text struct {
+	Path string
+	Text string
+}
+
+// Load reads the module at root. Folders named testdata, vendor, node_modules,
+// assets and bin and those that begin with a dot or underscore hold no packages;
+// .ci holds a text.
 func Load(root, module string) (Tree, error) {
 	t := Tree{Root: root, Module: module}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -56,11 +66,17 @@ func Load(root, module string) (Tree, error) {
 			return err
 		}
 		if d.IsDir() {
-			if name != root && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") ||
-				slices.Contains([]string{"testdata", "vendor", "node_modules", "bin"}, d.Name())) {
+			if name != root && d.Name() != ".ci" && (strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_") ||
+				slices.Contains([]string{"testdata", "vendor", "node_modules", "assets", "bin"}, d.Name())) {
 				return fs.SkipDir
 			}
 			return nil
+		}
+		if isText(name) {
+			text, err := os.ReadFile(name)
+			rel, err2 := filepath.Rel(root, name)
+			t.Texts = append(t.Texts, Text{Path: filepath.ToSlash(rel), Text: string(text)})
+			return errors.Join(err, err2)
 		}
 		if !strings.HasSuffix(name, ".go") {
 			return nil
@@ -70,6 +86,11 @@ func Load(root, module string) (Tree, error) {
 		return err
 	})
 	return t, err
+}
+
+func isText(name string) bool {
+	return slices.Contains([]string{".md", ".sh", ".mjs", ".json", ".sql", ".mod"}, filepath.Ext(name)) ||
+		slices.Contains([]string{"Makefile", "NOTICE", "run"}, filepath.Base(name))
 }
 
 func (t Tree) read(name string) (File, error) {
