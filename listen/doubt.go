@@ -9,10 +9,14 @@ import (
 // When an utterance gets a view without its noise. Chosen on half of the clips;
 // docs/asr.md has the figures.
 const (
-	noisyBelow = 12    // dB between its loud half and its quietest tenth
-	doubtful   = -0.50 // mean log-probability a token: less sure than this, look again
+	noisyBelow = 14    // dB between its loud half and its quietest tenth
+	doubtful   = -0.60 // mean log-probability a token: less sure than this, look again
 	unbelieved = -1.10 // less sure than this after that: nobody said it
 )
+
+// silence is put before and after each utterance, 200 ms: the recogniser is
+// surest of a first and a last word that it hears begin and end.
+const silence = Rate / 5
 
 // The suppressor may turn a frequency down by 20 dB, and takes the noise for
 // twice as strong as it was measured.
@@ -29,10 +33,10 @@ type heard struct {
 	again      bool // it was noisy or doubtful, and heard without its noise as well
 }
 
-// doubter recognises an utterance where it may be hard to understand. A noisy
-// one is heard as it was and without its steady noise at once; one that a first
-// look left doubtful is looked at again without its noise, and the likelier text
-// is kept. Clean speech pays nothing for this.
+// doubter recognises an utterance that may be hard to understand. A noisy
+// one is heard as it was and without its steady noise at once, and so, at a
+// second look, is one that the first left doubtful; the likelier text is kept.
+// Clean speech pays nothing for this.
 type doubter struct {
 	rec   Recogniser
 	plain bool
@@ -77,7 +81,7 @@ func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 	}
 	if !hard && doubted(h) {
 		hard = true
-		r.Again, r.Views[0] = true, d.quieted(seg.samples)
+		r.Again, r.Views = true, append(r.Views, d.quieted(seg.samples))
 		again, err := d.rec.Recognise(ctx, r)
 		if err != nil {
 			return heard{}, err
@@ -133,6 +137,7 @@ func (d *doubter) forget() {
 func request(seg segment) Request {
 	return Request{
 		Views:     [][]float32{seg.samples},
+		Pad:       silence,
 		MaskEnd:   seg.speechSeconds() >= surelySpoken,
 		MaxTokens: tokenCap(len(seg.samples)),
 	}

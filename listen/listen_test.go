@@ -194,7 +194,7 @@ func TestInventedTextIsDropped(t *testing.T) {
 }
 
 func TestOnlyDoubtfulUtterancesGetASecondLook(t *testing.T) {
-	unsure := listen.Hypothesis{Text: "I kneed new choose", LogProb: -0.6}
+	unsure := listen.Hypothesis{Text: "I kneed new choose", LogProb: -0.7}
 	better := listen.Hypothesis{Text: "I need new shoes", LogProb: -0.2}
 	rec := &script{answers: []listen.Hypothesis{unsure, better}}
 	got, stats := hear(t, listen.Config{Recogniser: rec}, tone(2), hush(1), tone(2), hush(1))

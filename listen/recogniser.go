@@ -42,6 +42,8 @@ type Request struct {
 	Views [][]float32
 	// Again says that the utterance was recognised before and left doubt.
 	Again bool
+	// Pad is how many samples of silence to put before and after each view.
+	Pad int
 	// MaskEnd forbids the end of the text as the very first token: set it where
 	// somebody surely spoke.
 	MaskEnd bool

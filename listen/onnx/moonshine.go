@@ -81,7 +81,7 @@ func openMoonshine(encoder, decoder string, table *vocab, threads int) (_ *moons
 // description otherwise.
 func (m *moonshine) measure(decoder string) (shape, error) {
 	m.input = make([]float32, minInput)
-	_, dim, err := m.encode([][]float32{m.input})
+	_, dim, err := m.encode([][]float32{m.input}, 0)
 	if err != nil {
 		return shape{}, err
 	}
@@ -120,16 +120,18 @@ func frames(samples int) int {
 	return (n-3)/2 + 1
 }
 
-// encode hears the views, one after the other so that it needs the memory of
-// one, and returns their vectors, of shape [views, frames, dim].
-func (m *moonshine) encode(views [][]float32) (data []float32, dim int, err error) {
-	length := max(len(views[0]), minInput)
+// encode hears the views, with pad samples of silence around each, one after the
+// other so that it needs the memory of one, and returns their vectors, of shape
+// [views, frames, dim].
+func (m *moonshine) encode(views [][]float32, pad int) (data []float32, dim int, err error) {
+	length := max(len(views[0])+2*pad, minInput)
 	m.input = grown(m.input, length)
 	defer clear(m.input)
 	each := frames(length) * m.shape.dim
 	m.hidden = grown(m.hidden, len(views)*each)
 	for i, v := range views {
-		clear(m.input[copy(m.input, v):])
+		clear(m.input[:pad])
+		clear(m.input[pad+copy(m.input[pad:], v):])
 		out, err := m.encodeOne(m.hidden[i*each : (i+1)*each])
 		if err != nil {
 			return nil, 0, err
@@ -184,7 +186,7 @@ func (m *moonshine) Recognise(ctx context.Context, r listen.Request) (listen.Hyp
 	if r.MaxTokens <= 0 {
 		r.MaxTokens = len(r.Views[0])*6/listen.Rate + 1
 	}
-	hidden, _, err := m.encode(r.Views)
+	hidden, _, err := m.encode(r.Views, max(0, r.Pad))
 	if err != nil {
 		return listen.Hypothesis{}, err
 	}
