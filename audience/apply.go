@@ -290,10 +290,8 @@ func (b *batch) signal(ctx context.Context, m collector.Member, e collector.Enve
 	if s.Participant != m.Participant || m.Purpose != consent.PurposeShareSignals {
 		return aloud.Errorf(aloud.EINVALID, "a signal under a key that is not its participant's for sharing signals")
 	}
-	for _, p := range []consent.Purpose{consent.PurposeListen, consent.PurposeShareSignals} {
-		if _, err := standing.GrantUnder(s.Receipt, p, m.At); err != nil {
-			return err
-		}
+	if err := standing.Covers(s, m.At); err != nil {
+		return err
 	}
 	digest := aloud.Hash(sha256.Sum256([]byte(m.Token)))
 	old, seen, err := b.tx.Signal(ctx, s.ID)

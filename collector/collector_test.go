@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"aloud.example/aloud"
 	"aloud.example/aloud/collector"
 	"aloud.example/aloud/consent"
+	"aloud.example/aloud/consent/jws"
 	"aloud.example/aloud/internal/pipeline"
 	"aloud.example/aloud/signal"
 )
@@ -93,15 +95,43 @@ func TestSignalTimes(t *testing.T) {
 	b := start(t, true)
 	p, _ := b.enrol()
 	at := b.clock.Now()
-	b.want(b.send(b.token(p, at, at)), aloud.ETOOEARLY, "vetoed")
-	b.want(b.send(b.token(p, at, at.Add(9*time.Second))), aloud.ETOOEARLY, "send it later")
-	b.want(b.send(b.token(p, at, at.Add(10*time.Second))), "", "")
+	b.want(b.send(b.token(p, at, at)), aloud.EINVALID, "vetoed")
+	b.want(b.send(b.token(p, at, at.Add(9*time.Second))), aloud.EINVALID, "drop it")
 	b.want(b.send(b.token(p, at, at.Add(10*time.Minute))), aloud.EINVALID, "set this device's clock")
-	early := b.token(p, at, at.Add(9*time.Second))
-	b.clock.Add(10 * time.Second)
-	b.want(b.send(early), "", "") // it waited, wherever
+	ahead := b.token(p, at, at.Add(10*time.Second)) // it says that it waited
+	b.want(b.send(ahead), aloud.ETOOEARLY, "send it later")
+	later := at.Add(time.Minute)
+	b.want(b.send(b.token(p, later, later.Add(10*time.Second))), aloud.ETOOEARLY, "send it later")
+	b.clock.Add(9 * time.Second)
+	b.want(b.send(ahead), aloud.ETOOEARLY, "send it later")
+	b.clock.Add(time.Second)
+	b.want(b.send(ahead), "", "") // now it did, by the server's clock as well
 	b.clock.Add(31 * 24 * time.Hour)
 	b.want(b.send(b.token(p, at, at.Add(time.Minute))), aloud.EEXPIRED, "drop it")
+}
+
+// What was heard or sent before its own consent is refused: no evidence could
+// be made of it.
+func TestSignalsBeforeConsent(t *testing.T) {
+	b := start(t, true)
+	p, _ := b.enrol()
+	at := b.clock.Now()
+	b.clock.Add(time.Hour)
+	b.want(b.send(b.token(p, at.Add(time.Minute), at.Add(2*time.Minute))), "", "")
+	forge := func(heard, sent time.Time) string { // signal.New makes no such thing
+		m, err := jws.Parse(b.token(p, at.Add(time.Minute), at.Add(2*time.Minute)), "aloud-signal+jwt", signal.MaxSize)
+		must(t, err)
+		text := string(m.Payload)
+		for name, v := range map[string]time.Time{"hat": heard, "iat": sent, "exp": sent.Add(signal.MaxLife)} {
+			text = regexp.MustCompile(`"`+name+`":\d+`).ReplaceAllString(text, fmt.Sprintf(`"%s":%d`, name, v.Unix()))
+		}
+		token, err := jws.Sign("aloud-signal+jwt", []byte(text), p.Key)
+		must(t, err)
+		return token
+	}
+	b.want(b.send(forge(at.Add(-24*time.Hour), at.Add(-23*time.Hour))), aloud.EFORBIDDEN, "outside of its consent")
+	b.want(b.send(forge(at.Add(-3*time.Hour), at.Add(time.Minute))), aloud.EFORBIDDEN, "outside of its consent")
+	b.want(b.send(forge(at.Add(time.Minute), at.Add(3*time.Minute))), "", "")
 }
 
 func TestSignalsRefused(t *testing.T) {
@@ -151,7 +181,9 @@ func TestSignalsRefused(t *testing.T) {
 	noShare, _ := b.enrol(consent.PurposeListen)
 	noShare.Signed, err = consentFor(noShare, b)
 	must(t, err)
-	b.want(b.send(b.token(noShare, b.clock.Now(), b.clock.Now().Add(20*time.Second))), aloud.EFORBIDDEN, "no such receipt")
+	before := b.clock.Now()
+	b.clock.Add(20 * time.Second)
+	b.want(b.send(b.token(noShare, before, b.clock.Now())), aloud.EFORBIDDEN, "no such receipt")
 }
 
 // consentFor makes a receipt that the server never saw.

@@ -104,10 +104,8 @@ func (c *Collector) verify(ctx context.Context, cand *candidate, now time.Time) 
 	if cand.signal.Source != aloud.SourceMicrophone && !c.cfg.Simulated {
 		return aloud.Errorf(aloud.EFORBIDDEN, "this server takes signals from a microphone only; speech from files needs a server started with --simulate")
 	}
-	for _, p := range []consent.Purpose{consent.PurposeListen, consent.PurposeShareSignals} {
-		if _, err := standing.GrantUnder(cand.signal.Receipt, p, now); err != nil {
-			return err
-		}
+	if err := standing.Covers(cand.signal, now); err != nil {
+		return err
 	}
 	cand.partition = PartitionOf(cand.signal.Participant)
 	cand.digest = sha256.Sum256([]byte(cand.token))
@@ -115,6 +113,9 @@ func (c *Collector) verify(ctx context.Context, cand *candidate, now time.Time) 
 	return nil
 }
 
+// checkTimes holds a signal against the server's clock. A token that was signed
+// long ago is no fault: a device that was offline sends the same one again. One
+// that a fast clock dates ahead waits, by the server's clock as well.
 func (c *Collector) checkTimes(s signal.Signal, now time.Time) error {
 	switch {
 	case s.SentAt.After(now.Add(consent.MaxSkew)) || s.HeardAt.After(now.Add(consent.MaxSkew)):
@@ -123,7 +124,9 @@ func (c *Collector) checkTimes(s signal.Signal, now time.Time) error {
 		return aloud.Errorf(aloud.EEXPIRED, "the signal expired on %s; drop it", s.Expires.Format("2006-01-02 15:04 UTC"))
 	case now.Sub(s.HeardAt) > 2*signal.MaxLife:
 		return aloud.Errorf(aloud.EEXPIRED, "the signal was heard over %d days ago; drop it", int(2*signal.MaxLife.Hours()/24))
-	case s.SentAt.Sub(s.HeardAt) < c.cfg.Wait && now.Sub(s.HeardAt) < c.cfg.Wait:
+	case s.SentAt.Sub(s.HeardAt) < c.cfg.Wait:
+		return aloud.Errorf(aloud.EINVALID, "a signal waits %s on the device before it is signed and sent, so that it can be vetoed; this one did not: drop it", c.cfg.Wait)
+	case c.cfg.Wait > 0 && now.Sub(s.HeardAt) < c.cfg.Wait:
 		return aloud.Errorf(aloud.ETOOEARLY, "a signal waits %s on the device before it is sent, so that it can be vetoed; send it later", c.cfg.Wait)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/consent"
+	"aloud.example/aloud/signal"
 )
 
 // maxReceipts bounds how often one participant may renew their consent.
@@ -111,6 +112,30 @@ func (s *Standing) GrantUnder(h aloud.Hash, p consent.Purpose, t time.Time) (con
 		}
 	}
 	return consent.Grant{}, aloud.Errorf(aloud.EFORBIDDEN, "the server has no such receipt; run: aloud enrol")
+}
+
+// Covers returns nil if a signal may be used at t: listening and sharing are
+// agreed to now, and the signal's own receipt agreed to them when it was heard
+// and when it was sent. What it lets through can be proved.
+func (s *Standing) Covers(sig signal.Signal, t time.Time) error {
+	for _, need := range []struct {
+		purpose consent.Purpose
+		at      []time.Time
+	}{
+		{consent.PurposeListen, []time.Time{sig.HeardAt}},
+		{consent.PurposeShareSignals, []time.Time{sig.HeardAt, sig.SentAt}},
+	} {
+		g, err := s.GrantUnder(sig.Receipt, need.purpose, t)
+		if err != nil {
+			return err
+		}
+		for _, at := range need.at {
+			if err := g.At(at); err != nil {
+				return aloud.Errorf(aloud.EFORBIDDEN, "the signal was heard or sent outside of its consent: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 func (s *Standing) grant(r heldReceipt, p consent.Purpose, t time.Time) (consent.Grant, error) {

@@ -286,6 +286,7 @@ func TestEachLinkIsNeeded(t *testing.T) {
 		{"not waited", "did not wait", func(s *story) {
 			s.sent, s.joined, s.bid = s.heard.Add(time.Second), s.heard.Add(time.Second), s.heard.Add(2*time.Second)
 		}},
+		{"signed too early", "did not wait", func(s *story) { s.sent = s.heard.Add(time.Second) }},
 		{"outside the circle", "not wholly within", func(s *story) { s.cell = far }},
 		{"across the edge", "not wholly within", func(s *story) { s.cell = edge }},
 		{"no place", "not wholly within", func(s *story) { s.cell = "" }},
@@ -421,9 +422,9 @@ func edgeCell(t *testing.T) signal.Cell {
 func TestWhatIsAllowed(t *testing.T) {
 	w := newWorld(t)
 	for name, change := range map[string]func(s *story){
-		"no territory":       func(s *story) { s.rule = `{"category":"home.hvac","stages":[],"window_seconds":604800}`; s.cell = "" },
-		"simulated speech":   func(s *story) { s.source = aloud.SourceFile; s.sent = s.heard },
-		"sent late, no wait": func(s *story) { s.sent = s.heard.Add(time.Second) },
+		"no territory":      func(s *story) { s.rule = `{"category":"home.hvac","stages":[],"window_seconds":604800}`; s.cell = "" },
+		"simulated speech":  func(s *story) { s.source = aloud.SourceFile; s.sent = s.heard },
+		"the shortest wait": func(s *story) { s.sent = s.heard.Add(signal.MinWait) },
 	} {
 		s := standard()
 		change(&s)

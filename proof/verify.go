@@ -279,7 +279,7 @@ func (c *chain) window() (string, error) {
 		return "", aloud.Errorf(aloud.EFORBIDDEN, "the bid came before the signal was heard")
 	case age > c.bid.rule.Window:
 		return "", aloud.Errorf(aloud.EFORBIDDEN, "the signal was %s old, the audience takes %s", age, c.bid.rule.Window)
-	case !c.report.Simulated && c.heard.SentAt.Sub(c.heard.HeardAt) < signal.MinWait && age < signal.MinWait:
+	case !c.report.Simulated && min(c.heard.SentAt.Sub(c.heard.HeardAt), age) < signal.MinWait:
 		return "", aloud.Errorf(aloud.EFORBIDDEN, "the signal did not wait %s on the device", signal.MinWait)
 	}
 	return fmt.Sprintf("the signal was %s old, the audience takes %s", max(age, 0).Round(time.Second), c.bid.rule.Window), nil

@@ -47,7 +47,8 @@ func TestBadInput(t *testing.T) {
 		signals(t, 403, "--simulate", p.says(t, "home.hvac", aloud.StageNeed, heard, c.now(), file, ""))
 	})
 	t.Run("too early", func(t *testing.T) {
-		signals(t, 425, "too_early", p.says(t, "home.hvac", aloud.StageNeed, c.now(), c.now(), mic, ""))
+		signals(t, 400, "waits", p.says(t, "home.hvac", aloud.StageNeed, c.now(), c.now(), mic, ""))
+		signals(t, 425, "too_early", p.says(t, "home.hvac", aloud.StageNeed, c.now(), c.now().Add(time.Minute), mic, "")) // dated ahead
 	})
 	t.Run("clock ahead", func(t *testing.T) {
 		ahead := c.now().Add(10 * time.Minute)
