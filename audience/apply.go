@@ -404,7 +404,7 @@ func (b *batch) erased(ctx context.Context, m collector.Member) error {
 	b.members[p] = nil
 	b.scrub = true
 	b.after = append(b.after, func() {
-		b.k.cfg.Links.Drop(p)
+		b.k.cfg.Links.DropAll(p)
 		b.k.cfg.Index.Settle(p, "")
 		// Soon again, for a bid that is being written in this moment.
 		b.k.erased = true

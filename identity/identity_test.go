@@ -40,7 +40,11 @@ func TestIndex(t *testing.T) {
 		t.Error("the other kind went too")
 	}
 	x.Drop(p)
-	x.Drop(p)
+	if _, ok := x.Resolve("user_id", "1"); !ok {
+		t.Error("no kind to drop, and one went")
+	}
+	x.DropAll(p)
+	x.DropAll(p)
 	if x.Len() != 1 {
 		t.Errorf("%d links left", x.Len())
 	}
@@ -58,7 +62,7 @@ func TestIndexConcurrently(t *testing.T) {
 					t.Error("lost")
 				}
 				if i%3 == 0 {
-					x.Drop(p)
+					x.DropAll(p)
 				}
 			}
 		})

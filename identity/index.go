@@ -57,16 +57,11 @@ func (x *Index) Put(l Link) bool {
 	return true
 }
 
-// Drop removes a participant's links of some kinds; of all without kinds.
+// Drop removes a participant's links of some kinds.
 func (x *Index) Drop(p aloud.ParticipantID, kinds ...string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	mine := x.byOwner[p]
-	if len(kinds) == 0 {
-		for kind := range mine {
-			kinds = append(kinds, kind)
-		}
-	}
 	for _, kind := range kinds {
 		if value, ok := mine[kind]; ok {
 			delete(x.byKey, Key{kind, value})
@@ -76,6 +71,16 @@ func (x *Index) Drop(p aloud.ParticipantID, kinds ...string) {
 	if len(mine) == 0 {
 		delete(x.byOwner, p)
 	}
+}
+
+// DropAll removes all of a participant's links.
+func (x *Index) DropAll(p aloud.ParticipantID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for kind, value := range x.byOwner[p] {
+		delete(x.byKey, Key{kind, value})
+	}
+	delete(x.byOwner, p)
 }
 
 // Len is how many links there are.
