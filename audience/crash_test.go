@@ -152,7 +152,7 @@ func castPeople(t *testing.T, dir string) crashCast {
 		must(t, err)
 		answer, err := p.Collector.Consent(t.Context(), signed)
 		must(t, err)
-		cast.People, cast.Signed, cast.UserIDs = append(cast.People, person.Key), append(cast.Signed, answer.Receipt), append(cast.UserIDs, answer.BuyerUID)
+		cast.People, cast.Signed, cast.UserIDs = append(cast.People, person.Key), append(cast.Signed, answer.Receipt), append(cast.UserIDs, answer.UserID)
 	}
 	must(t, p.Close())
 	b, err := json.Marshal(cast)

@@ -27,7 +27,7 @@ func (w *world) dump() string {
 	return b.String()
 }
 
-// memory is what a bidder sees.
+// memory is what a bidder sees, and whom the identifiers name.
 func (w *world) memory(people []*pipeline.Person) string {
 	w.t.Helper()
 	w.Index.Beat()
@@ -35,7 +35,9 @@ func (w *world) memory(people []*pipeline.Person) string {
 	for _, p := range people {
 		f, err := w.Index.Lookup(p.ID)
 		must(w.t, err)
-		fmt.Fprintln(&b, p.ID, f.Members, f.TooSmall)
+		buyer, _ := w.Links.Issued(p.ID, collector.LinkBuyerUID)
+		user, _ := w.Links.Issued(p.ID, collector.LinkUserID)
+		fmt.Fprintln(&b, p.ID, f.Members, f.TooSmall, buyer, user)
 	}
 	return b.String()
 }
@@ -45,7 +47,6 @@ type walk struct {
 	*world
 	rnd    *rand.Rand
 	people []*pipeline.Person
-	uids   []string
 	tokens []string
 }
 
@@ -66,8 +67,8 @@ func (k *walk) purposes() []consent.Purpose {
 
 func (k *walk) step() {
 	if len(k.people) == 0 || k.rnd.IntN(12) == 0 && len(k.people) < 12 {
-		p, uid := k.enrol(k.purposes()...)
-		k.people, k.uids = append(k.people, p), append(k.uids, uid)
+		p, _ := k.enrol(k.purposes()...)
+		k.people = append(k.people, p)
 		return
 	}
 	i := k.rnd.IntN(len(k.people))
@@ -87,7 +88,11 @@ func (k *walk) step() {
 	case n < 55 && len(k.tokens) > 0:
 		k.Collector.Signals(k.ctx, []string{k.tokens[k.rnd.IntN(len(k.tokens))]})
 	case n < 65:
-		k.Collector.Events(k.ctx, []collector.Event{{Source: "shop", MessageID: strconv.Itoa(k.rnd.IntN(30)), UserID: k.uids[i], Name: "Product Viewed"}})
+		user, ok := k.Links.Issued(p.ID, collector.LinkUserID)
+		if !ok {
+			user = "nobody"
+		}
+		k.Collector.Events(k.ctx, []collector.Event{{Source: "shop", MessageID: strconv.Itoa(k.rnd.IntN(30)), UserID: user, Name: "Product Viewed"}})
 	case n < 75:
 		k.clock.Add(time.Duration(k.rnd.IntN(24*3600)) * time.Second)
 	case n < 82:
@@ -99,7 +104,7 @@ func (k *walk) step() {
 		signed, err := p.Agree(now, k.purposes()...)
 		must(k.t, err)
 		if answer, err := k.Collector.Consent(k.ctx, signed); err == nil {
-			p.Signed, k.uids[i] = answer.Receipt, answer.BuyerUID
+			p.Signed = answer.Receipt
 		} else {
 			p.Receipt, err = consent.VerifyDevice(p.Signed)
 			must(k.t, err)

@@ -328,7 +328,10 @@ func TestConsentAgain(t *testing.T) {
 	b.clock.Add(time.Minute)
 	second, err := b.Collector.Consent(b.ctx, signed)
 	must(t, err)
-	if first.BuyerUID == "" || second.BuyerUID != first.BuyerUID || second.Receipt.Signatures[1] != first.Receipt.Signatures[1] {
+	if first.BuyerUID == "" || first.UserID == "" || first.UserID == first.BuyerUID {
+		t.Errorf("issued %q to exchanges and %q to shops", first.BuyerUID, first.UserID)
+	}
+	if second.BuyerUID != first.BuyerUID || second.UserID != first.UserID || second.Receipt.Signatures[1] != first.Receipt.Signatures[1] {
 		t.Error("the same receipt again gave another answer")
 	}
 	// Less than before ends the rest.
@@ -336,7 +339,7 @@ func TestConsentAgain(t *testing.T) {
 	must(t, err)
 	answer, err := b.Collector.Consent(b.ctx, less)
 	must(t, err)
-	if answer.BuyerUID != "" {
+	if answer.BuyerUID != "" || answer.UserID != "" {
 		t.Error("a pseudonym for who no longer agrees to ads or matching")
 	}
 	if _, ok := b.Links.Resolve(collector.LinkBuyerUID, first.BuyerUID); ok {
@@ -386,15 +389,80 @@ func TestEndingsRefused(t *testing.T) {
 	b.want(b.send(b.token(p, b.clock.Now(), b.clock.Now())), "", "")
 }
 
+// TestIdentifiersApart: exchanges and shops know a participant by values that
+// have nothing in common, each for as long as its purpose goes on.
+func TestIdentifiersApart(t *testing.T) {
+	b := start(t, false)
+	p := pipeline.NewPerson(b.key)
+	agree := func(purposes ...consent.Purpose) collector.Enrolment {
+		t.Helper()
+		b.clock.Add(time.Minute)
+		signed, err := p.Agree(b.clock.Now(), purposes...)
+		must(t, err)
+		answer, err := b.Collector.Consent(b.ctx, signed)
+		must(t, err)
+		return answer
+	}
+	withdraw := func(purpose consent.Purpose) {
+		t.Helper()
+		b.clock.Add(time.Minute)
+		token, err := p.Withdraw(purpose, b.clock.Now())
+		must(t, err)
+		must(t, b.Collector.Withdraw(b.ctx, token))
+	}
+	leads := func(kind, value string, want bool) {
+		t.Helper()
+		if got, ok := b.Links.Resolve(kind, value); ok != want || ok && got != p.ID {
+			t.Errorf("%s leads to %q, %v", kind, got, ok)
+		}
+	}
+	base := []consent.Purpose{consent.PurposeListen, consent.PurposeShareSignals}
+	ads, match := append(base[:2:2], consent.PurposePersonaliseAds), append(base[:2:2], consent.PurposeMatchBehaviour)
+
+	first := agree(ads...)
+	if first.BuyerUID == "" || first.UserID != "" {
+		t.Errorf("for ads alone: %q, %q", first.BuyerUID, first.UserID)
+	}
+	both := agree()
+	if both.BuyerUID != first.BuyerUID || both.UserID == "" || both.UserID == both.BuyerUID {
+		t.Errorf("for both: %q, %q after %q", both.BuyerUID, both.UserID, first.BuyerUID)
+	}
+	leads(collector.LinkBuyerUID, both.UserID, false)
+	leads(collector.LinkUserID, both.BuyerUID, false)
+
+	withdraw(consent.PurposeMeasure) // which names nobody
+	leads(collector.LinkBuyerUID, both.BuyerUID, true)
+	leads(collector.LinkUserID, both.UserID, true)
+	if again := agree(); again.BuyerUID != both.BuyerUID || again.UserID != both.UserID {
+		t.Error("renewed under other identifiers")
+	}
+	withdraw(consent.PurposePersonaliseAds)
+	leads(collector.LinkBuyerUID, both.BuyerUID, false)
+	leads(collector.LinkUserID, both.UserID, true)
+	if anew := agree(); anew.BuyerUID == "" || anew.BuyerUID == both.BuyerUID || anew.UserID != both.UserID {
+		t.Error("the identifier of a purpose that ended came back")
+	}
+	if last := agree(match...); last.BuyerUID != "" || last.UserID != both.UserID {
+		t.Errorf("for matching alone: %q, %q", last.BuyerUID, last.UserID)
+	}
+	erase, err := p.Erase(b.clock.Now())
+	must(t, err)
+	must(t, b.Collector.Erase(b.ctx, erase))
+	leads(collector.LinkUserID, both.UserID, false)
+}
+
 func TestEvents(t *testing.T) {
 	b := start(t, false)
-	p, uid := b.enrol()
-	_, noMatch := b.enrol(consent.PurposeListen, consent.PurposeShareSignals, consent.PurposePersonaliseAds)
-	event := collector.Event{Source: "shop", MessageID: "1", UserID: uid, Name: "Product Viewed"}
+	p, buyer := b.enrol()
+	user, ok := b.Links.Issued(p.ID, collector.LinkUserID)
+	if !ok || user == buyer {
+		t.Fatalf("issued %q to shops and %q to exchanges", user, buyer)
+	}
+	event := collector.Event{Source: "shop", MessageID: "1", UserID: user, Name: "Product Viewed"}
 	with := func(change func(*collector.Event)) collector.Event { e := event; change(&e); return e }
 	results := b.Collector.Events(b.ctx, []collector.Event{
 		event, event,
-		with(func(e *collector.Event) { e.MessageID, e.UserID = "2", noMatch }),
+		with(func(e *collector.Event) { e.MessageID, e.UserID = "2", buyer }),
 		with(func(e *collector.Event) { e.MessageID, e.UserID = "3", "nobody" }),
 		with(func(e *collector.Event) { e.MessageID = "" }),
 		with(func(e *collector.Event) { e.MessageID, e.Name = "4", strings.Repeat("n", 101) }),

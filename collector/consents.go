@@ -22,7 +22,8 @@ const (
 // Enrolment is the answer to a consent.
 type Enrolment struct {
 	Receipt  consent.Signed // countersigned
-	BuyerUID string         // the issued pseudonym; "" unless ads or matching were agreed to
+	BuyerUID string         // what exchanges know the participant by; "" unless ads were agreed to
+	UserID   string         // what shops and sites know them by; "" unless matching was agreed to
 }
 
 // Consent takes a receipt that a device signed and returns it countersigned.
@@ -88,7 +89,7 @@ func (c *Collector) enrol(ctx context.Context, signed consent.Signed, r consent.
 			return c.again(known, r), 0, nil
 		}
 		if key, err := r.DeviceKey.Public(); err != nil || !before.Device.Equal(key) {
-			return Enrolment{}, 0, aloud.Errorf(aloud.EFORBIDDEN, "this participant enrolled with another device key; run: aloud enrol --new for a new pseudonym")
+			return Enrolment{}, 0, aloud.Errorf(aloud.EFORBIDDEN, "this participant enrolled with another device key; renew with the folder that holds it (--home), or enrol with an empty one for a new pseudonym")
 		}
 		if len(before.held) >= maxReceipts {
 			return Enrolment{}, 0, aloud.Errorf(aloud.ELIMITED, "this participant has renewed their consent %d times; erase and enrol anew", maxReceipts)
@@ -102,11 +103,13 @@ func (c *Collector) enrol(ctx context.Context, signed consent.Signed, r consent.
 
 // again answers a receipt that is known.
 func (c *Collector) again(known consent.Signed, r consent.Receipt) Enrolment {
-	uid, ok := c.cfg.Directory.Issued(r.Participant, LinkBuyerUID)
-	if !ok {
-		uid, _ = c.cfg.Directory.Issued(r.Participant, LinkUserID)
+	e := Enrolment{Receipt: known}
+	for _, l := range e.issued() {
+		if _, ok := r.Expires(l.purpose); ok {
+			*l.value, _ = c.cfg.Directory.Issued(r.Participant, l.kind)
+		}
 	}
-	return Enrolment{Receipt: known, BuyerUID: uid}
+	return e
 }
 
 // admit makes a new receipt durable, with the identifiers it calls for.
@@ -131,8 +134,8 @@ func (c *Collector) admit(ctx context.Context, signed consent.Signed, r consent.
 	for _, g := range r.Purposes {
 		keys = append(keys, g.Purpose)
 	}
-	links, uid := c.issue(r)
-	members = append(members, links...)
+	answer := Enrolment{Receipt: signed}
+	members = append(members, c.issue(&answer, r)...)
 	if err := c.cfg.Keys.Ensure(ctx, r.Participant, keys...); err != nil {
 		return Enrolment{}, 0, err
 	}
@@ -140,38 +143,42 @@ func (c *Collector) admit(ctx context.Context, signed consent.Signed, r consent.
 	if err != nil {
 		return Enrolment{}, 0, err
 	}
-	return Enrolment{Receipt: signed, BuyerUID: uid}, seq, c.cfg.Keys.Destroy(ctx, members[0].Ended)
+	return answer, seq, c.cfg.Keys.Destroy(ctx, members[0].Ended)
 }
 
-// issue names the participant to exchanges and to behavioural events: one
-// pseudonym, linked under each purpose that was agreed to.
-func (c *Collector) issue(r consent.Receipt) (links []Member, uid string) {
-	for _, l := range []struct {
-		purpose consent.Purpose
-		kind    string
-	}{
-		{consent.PurposePersonaliseAds, LinkBuyerUID},
-		{consent.PurposeMatchBehaviour, LinkUserID},
-	} {
-		if value, ok := c.cfg.Directory.Issued(r.Participant, l.kind); ok && uid == "" {
-			uid = value
+// identifier is one that is issued at enrolment.
+type identifier struct {
+	kind    string
+	purpose consent.Purpose
+	value   *string
+}
+
+// issued lists where e has each identifier.
+func (e *Enrolment) issued() []identifier {
+	return []identifier{
+		{LinkBuyerUID, consent.PurposePersonaliseAds, &e.BuyerUID},
+		{LinkUserID, consent.PurposeMatchBehaviour, &e.UserID},
+	}
+}
+
+// issue names the participant to exchanges and to behavioural events, each by a
+// random value of its own, so that the two can't join what they know. Who has
+// one under a purpose that goes on keeps it.
+func (c *Collector) issue(e *Enrolment, r consent.Receipt) (links []Member) {
+	for _, l := range e.issued() {
+		if _, ok := r.Expires(l.purpose); !ok {
+			continue
 		}
-		if _, ok := r.Expires(l.purpose); ok {
-			links = append(links, Member{Kind: KindLink, Purpose: l.purpose, Link: &Link{Kind: l.kind, Source: sourceEnrolment}})
+		value, ok := c.cfg.Directory.Issued(r.Participant, l.kind)
+		if !ok {
+			var b [16]byte
+			_, _ = rand.Read(b[:])
+			value = "u_" + base64.RawURLEncoding.EncodeToString(b[:])
 		}
+		*l.value = value
+		links = append(links, Member{Kind: KindLink, Purpose: l.purpose, Link: &Link{Kind: l.kind, Source: sourceEnrolment, Value: value}})
 	}
-	if len(links) == 0 {
-		return nil, ""
-	}
-	if uid == "" {
-		var b [16]byte
-		_, _ = rand.Read(b[:])
-		uid = "u_" + base64.RawURLEncoding.EncodeToString(b[:])
-	}
-	for _, l := range links {
-		l.Link.Value = uid
-	}
-	return links, uid
+	return links
 }
 
 // publishMembers makes members of one participant durable, in one message.

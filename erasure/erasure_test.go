@@ -29,7 +29,7 @@ func start(t *testing.T, dir string, key ed25519.PrivateKey) *pipeline.Pipeline 
 	return p
 }
 
-func enrol(t *testing.T, p *pipeline.Pipeline, key ed25519.PrivateKey) (*pipeline.Person, string) {
+func enrol(t *testing.T, p *pipeline.Pipeline, key ed25519.PrivateKey) (*pipeline.Person, collector.Enrolment) {
 	t.Helper()
 	person := pipeline.NewPerson(key)
 	signed, err := person.Agree(time.Now())
@@ -37,7 +37,7 @@ func enrol(t *testing.T, p *pipeline.Pipeline, key ed25519.PrivateKey) (*pipelin
 	answer, err := p.Collector.Consent(t.Context(), signed)
 	must(t, err)
 	person.Signed = answer.Receipt
-	return person, answer.BuyerUID
+	return person, answer
 }
 
 func say(t *testing.T, p *pipeline.Pipeline, person *pipeline.Person) string {
@@ -66,7 +66,7 @@ func TestErasedEverywhere(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
 	p := start(t, dir, key)
-	gone, uid := enrol(t, p, key)
+	gone, ids := enrol(t, p, key)
 	stays, _ := enrol(t, p, key)
 	token := say(t, p, gone)
 	say(t, p, stays)
@@ -77,9 +77,9 @@ func TestErasedEverywhere(t *testing.T) {
 	erase, err := gone.Erase(time.Now())
 	must(t, err)
 	must(t, p.Collector.Erase(t.Context(), erase))
-	for findInFiles(t, dir, gone, uid, token, rows) != "" {
+	for findInFiles(t, dir, gone, ids, token, rows) != "" {
 		if time.Since(from) > 5*time.Second {
-			t.Fatalf("after 5 seconds there is still %s", findInFiles(t, dir, gone, uid, token, rows))
+			t.Fatalf("after 5 seconds there is still %s", findInFiles(t, dir, gone, ids, token, rows))
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -98,9 +98,9 @@ func TestErasedEverywhere(t *testing.T) {
 }
 
 // findInFiles names what of a person is in a file of the data directory.
-func findInFiles(t *testing.T, dir string, person *pipeline.Person, uid, token string, keys []collector.KeyRow) string {
+func findInFiles(t *testing.T, dir string, person *pipeline.Person, ids collector.Enrolment, token string, keys []collector.KeyRow) string {
 	t.Helper()
-	secrets := map[string][]byte{"the participant's id": []byte(person.ID), "the pseudonym": []byte(uid), "a token": []byte(token)[:200]}
+	secrets := map[string][]byte{"the participant's id": []byte(person.ID), "the buyeruid": []byte(ids.BuyerUID), "the userId": []byte(ids.UserID), "a token": []byte(token)[:200]}
 	for _, k := range keys {
 		secrets["a key"+string(k.Purpose)] = k.Wrapped
 	}
@@ -130,8 +130,8 @@ func TestRestoreOfABackup(t *testing.T) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	must(t, err)
 	p := start(t, dir, key)
-	gone, uid := enrol(t, p, key)
-	stays, stayUID := enrol(t, p, key)
+	gone, ids := enrol(t, p, key)
+	stays, stayIDs := enrol(t, p, key)
 	say(t, p, gone)
 	say(t, p, stays)
 	must(t, p.Store.Truncate(t.Context()))
@@ -153,10 +153,13 @@ func TestRestoreOfABackup(t *testing.T) {
 	if d := dump(t, p); strings.Contains(d, string(gone.ID)) || !strings.Contains(d, string(stays.ID)) {
 		t.Errorf("after the restore:\n%s", d)
 	}
-	if _, ok := p.Index.Resolve(uid); ok {
+	if _, ok := p.Index.Resolve(ids.BuyerUID); ok {
 		t.Error("the pseudonym of the erased leads to them again")
 	}
-	if _, ok := p.Index.Resolve(stayUID); !ok {
+	if _, ok := p.Links.Resolve(collector.LinkUserID, ids.UserID); ok {
+		t.Error("the userId of the erased leads to them again")
+	}
+	if _, ok := p.Index.Resolve(stayIDs.BuyerUID); !ok {
 		t.Error("another's pseudonym is lost")
 	}
 	if n, err := p.Eraser.Restore(t.Context()); err != nil || n != 0 {

@@ -233,7 +233,7 @@ func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink
 	}
 	srv := server{
 		URL: client.URL(), Key: n.ServerKey, LogVKey: n.LogVKey, Simulated: n.Simulated,
-		WaitSeconds: n.WaitSeconds, BuyerUID: answer.BuyerUID,
+		WaitSeconds: n.WaitSeconds, BuyerUID: answer.BuyerUID, UserID: answer.UserID,
 	}
 	err = errors.Join(h.write(serverFile, srv), h.write(placeFile, place{Cell: cell}), h.write(receiptFile, answer.Receipt))
 	if err != nil {
@@ -282,7 +282,7 @@ func reportEnrolled(e *env, h home, r consent.Receipt, srv server, cell signal.C
 		}
 		return json.NewEncoder(e.stdout).Encode(map[string]any{
 			"participant": r.Participant, "receipt": r.Hash(), "purposes": expires, "cell": cell,
-			"server": srv.URL, "simulated": srv.Simulated, "buyeruid": srv.BuyerUID,
+			"server": srv.URL, "simulated": srv.Simulated, "buyeruid": srv.BuyerUID, "user_id": srv.UserID,
 		})
 	}
 	fmt.Fprintf(e.stdout, "Enrolled as %s with %s.\n", r.Participant, srv.URL)

@@ -117,7 +117,7 @@ func TestWholeFlow(t *testing.T) {
 		heard(p, aloud.StageNeed, cell)
 	}
 	eventually(t, 5*time.Second, "49 members are too few", func() bool { return s.noBid(t, bidRequest(first.buyerUID)) == "below_minimum" })
-	if size, usable := s.size(t, audience); size != "fewer than 50" || usable {
+	if size, usable := s.size(t, audience); size != "fewer than 60" || usable {
 		t.Fatalf("an audience of 49 is %q, usable %v", size, usable)
 	}
 	far, err := signal.CellAt(41.8781, -87.6298)
@@ -276,15 +276,19 @@ func TestBehaviour(t *testing.T) {
 		}
 	}
 	for _, message := range []string{"m1", "m2", "m1"} {
-		track(matched.buyerUID, message)
+		track(matched.userID, message)
 	}
-	track(private.buyerUID, "m3")
-	track("nobody", "m4")
+	if matched.userID == matched.buyerUID || private.userID != "" {
+		t.Error("the userId is not one issued for matching alone")
+	}
+	track(matched.buyerUID, "m3")
+	track(private.buyerUID, "m4")
+	track("nobody", "m5")
 	_, _, metrics, err := s.call(t.Context(), http.MethodGet, "/metrics", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{`aloud_events_total{result="accepted"} 2`, `aloud_events_total{result="duplicate"} 1`, `aloud_events_total{result="dropped"} 2`} {
+	for _, line := range []string{`aloud_events_total{result="accepted"} 2`, `aloud_events_total{result="duplicate"} 1`, `aloud_events_total{result="dropped"} 3`} {
 		if !strings.Contains(string(metrics), line) {
 			t.Errorf("the metrics lack %s", line)
 		}

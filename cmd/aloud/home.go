@@ -46,6 +46,7 @@ type server struct {
 	Simulated   bool    `json:"simulated"`
 	WaitSeconds float64 `json:"wait_seconds"`
 	BuyerUID    string  `json:"buyeruid,omitempty"`
+	UserID      string  `json:"user_id,omitempty"`
 }
 
 // place is the content of placeFile.

@@ -160,6 +160,7 @@ type participant struct {
 	receipt  consent.Signed
 	hash     aloud.Hash
 	buyerUID string
+	userID   string
 	grant    consent.Grant // to share signals
 }
 
@@ -200,13 +201,14 @@ func (s *service) enrol(t testing.TB, p *participant) {
 	var out struct {
 		Receipt  consent.Signed `json:"receipt"`
 		BuyerUID string         `json:"buyeruid"`
+		UserID   string         `json:"user_id"`
 	}
 	s.must(t, http.StatusCreated, http.MethodPost, "/v1/consents", p.receipt, &out)
 	server := s.serverKey(t)
 	if _, err := consent.Verify(out.Receipt, server); err != nil {
 		t.Fatal(err)
 	}
-	p.receipt, p.buyerUID = out.Receipt, out.BuyerUID
+	p.receipt, p.buyerUID, p.userID = out.Receipt, out.BuyerUID, out.UserID
 	grant, err := consent.Granted(p.receipt, []ed25519.PublicKey{server}, consent.PurposeShareSignals, s.now())
 	if err != nil && aloud.ErrorCode(err) != aloud.EFORBIDDEN {
 		t.Fatal(err)

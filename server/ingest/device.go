@@ -47,7 +47,8 @@ type ReceiptSignature struct {
 // Enrolled is the answer to a consent.
 type Enrolled struct {
 	Receipt  SignedReceipt `json:"receipt" doc:"countersigned"`
-	BuyerUID string        `json:"buyeruid,omitempty" doc:"the pseudonym issued for ad exchanges and behavioural events, if those were agreed to"`
+	BuyerUID string        `json:"buyeruid,omitempty" doc:"what ad exchanges know the participant by, if personalise_ads was agreed to"`
+	UserID   string        `json:"user_id,omitempty" doc:"what shops and sites know them by (the userId of behavioural events), if match_behaviour was agreed to; unrelated to buyeruid"`
 }
 
 // SignalBatch is what a device sends.
@@ -95,7 +96,7 @@ func (a *API) consent(ctx context.Context, in *body[SignedReceipt]) (*body[Enrol
 	if err != nil {
 		return nil, err
 	}
-	out := Enrolled{Receipt: SignedReceipt{Payload: e.Receipt.Payload}, BuyerUID: e.BuyerUID}
+	out := Enrolled{Receipt: SignedReceipt{Payload: e.Receipt.Payload}, BuyerUID: e.BuyerUID, UserID: e.UserID}
 	for _, x := range e.Receipt.Signatures {
 		out.Receipt.Signatures = append(out.Receipt.Signatures, ReceiptSignature(x))
 	}

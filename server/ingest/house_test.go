@@ -71,7 +71,7 @@ func (s *stages) Signals(_ context.Context, tokens []string) []collector.Result 
 }
 
 func (s *stages) Consent(_ context.Context, r consent.Signed) (collector.Enrolment, error) {
-	return collector.Enrolment{Receipt: r, BuyerUID: "buyer"}, s.consents
+	return collector.Enrolment{Receipt: r, BuyerUID: "buyer", UserID: "user"}, s.consents
 }
 func (s *stages) Withdraw(context.Context, string) error { return s.consents }
 func (s *stages) Erase(context.Context, string) error    { return s.consents }
@@ -160,7 +160,7 @@ func config(t testing.TB, s *stages) ingest.Config {
 			Notice:    consent.EnglishNotice(consent.Controller{Name: "A", Contact: "a@example.com"}),
 			ServerKey: jws.NewJWK(pub), LogVKey: "log+00000000+AAAA",
 		},
-		Signals: s, Consents: s, Events: s, Sources: sources, Audiences: s, Size: func(aloud.AudienceID) audience.Size { return audience.Size{Few: true} }, Advertisers: s, Campaigns: s, Bidder: s, Notices: s, Evidence: s,
+		Signals: s, Consents: s, Events: s, Sources: sources, Audiences: s, Size: func(audience.Audience) audience.Size { return audience.Size{Few: true} }, Advertisers: s, Campaigns: s, Bidder: s, Notices: s, Evidence: s,
 		Tiles: fstest.MapFS{
 			"checkpoint":       {Data: []byte("a checkpoint")},
 			"tile/0/x001/067":  {Data: []byte("a tile")},

@@ -118,6 +118,7 @@ func (c *Client) Notice(ctx context.Context) (Notice, error) {
 type Enrolled struct {
 	Receipt  consent.Signed `json:"receipt"`            // countersigned
 	BuyerUID string         `json:"buyeruid,omitempty"` // the identifier issued for ad exchanges, if they were agreed to
+	UserID   string         `json:"user_id,omitempty"`  // the identifier issued for shops and sites, if matching was agreed to
 }
 
 // Consent sends a receipt that the device signed. The caller verifies the
