@@ -291,7 +291,7 @@ func slotOf(p aloud.ParticipantID) uint32 {
 }
 
 func errForgotten() error {
-	return aloud.Errorf(aloud.EFORBIDDEN, "this participant was erased; to take part again, run: aloud enrol --new")
+	return aloud.Errorf(aloud.EFORBIDDEN, "this participant was erased; to take part again, run aloud erase, then aloud enrol, which makes a new pseudonym")
 }
 
 // applied waits until what was published is applied. That it takes long is no
