@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,13 @@ type operator struct {
 	signals  []signal.Signal
 	down     bool
 	lose     bool // answers to consents
+}
+
+// knows returns what the server was sent and told so far.
+func (o *operator) knows() (signals []signal.Signal, ended []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.signals), slices.Clone(o.ended)
 }
 
 func startOperator(t *testing.T, simulated bool) (*operator, string) {
@@ -426,14 +434,14 @@ func TestWithdrawOffline(t *testing.T) {
 	if out, errs, status := aloudRun(t, "outbox", "send", "--home", dir, "--json"); status != 0 || !strings.Contains(out, `"told":1`) {
 		t.Errorf("%d %s %s", status, out, errs)
 	}
-	if len(op.signals) != 0 || fmt.Sprint(op.ended) != "[share_signals]" {
-		t.Errorf("signal %s: sent %v, told of %v", id, op.signals, op.ended)
+	if sent, ended := op.knows(); len(sent) != 0 || fmt.Sprint(ended) != "[share_signals]" {
+		t.Errorf("signal %s: sent %v, told of %v", id, sent, ended)
 	}
 	if out, errs, status := aloudRun(t, "withdraw", "--all", "--home", dir); status != 0 || !strings.Contains(out, "The server was told") {
 		t.Errorf("%d %s %s", status, out, errs)
 	}
-	if fmt.Sprint(op.ended) != "[share_signals listen measure]" {
-		t.Errorf("told of %v", op.ended)
+	if _, ended := op.knows(); fmt.Sprint(ended) != "[share_signals listen measure]" {
+		t.Errorf("told of %v", ended)
 	}
 	for _, args := range [][]string{{}, {"--all", "listen"}, {"match_behaviour"}, {"everything"}} {
 		if _, errs, status := aloudRun(t, append([]string{"withdraw", "--home", dir}, args...)...); status != 2 || strings.Count(errs, "\n") != 1 {
@@ -523,8 +531,8 @@ func TestOutboxCommand(t *testing.T) {
 	if out, errs, status := aloudRun(t, "outbox", "send", "--home", dir); status != 0 || !strings.Contains(out, "Sent 1, refused 0") {
 		t.Errorf("%d %s %s", status, out, errs)
 	}
-	if len(op.signals) != 1 || op.signals[0].ID != second {
-		t.Errorf("%+v", op.signals)
+	if sent, _ := op.knows(); len(sent) != 1 || sent[0].ID != second {
+		t.Errorf("%+v", sent)
 	}
 	out, _, _ = aloudRun(t, "outbox", "--home", dir, "--json")
 	var listed struct {
@@ -566,8 +574,8 @@ func TestErase(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("%v is left, %v", left, err)
 	}
-	if fmt.Sprint(op.ended) != "[everything]" || len(op.signals) != 0 {
-		t.Errorf("told of %v, sent %v", op.ended, op.signals)
+	if sent, ended := op.knows(); fmt.Sprint(ended) != "[everything]" || len(sent) != 0 {
+		t.Errorf("told of %v, sent %v", ended, sent)
 	}
 	if _, errs, status := aloudRun(t, "erase", "--home", dir); status != 2 || !strings.Contains(errs, "aloud enrol") {
 		t.Errorf("%d %s", status, errs)

@@ -185,10 +185,8 @@ func TestListenLive(t *testing.T) {
 	if !strings.Contains(shown, "1 utterance, 1 intent, 1 signal") {
 		t.Errorf("no summary:\n%q", shown)
 	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if len(op.signals) != 0 {
-		t.Errorf("a vetoed signal was sent: %+v", op.signals)
+	if sent, _ := op.knows(); len(sent) != 0 {
+		t.Errorf("a vetoed signal was sent: %+v", sent)
 	}
 	leftovers(t, dir, "conditioner")
 }
@@ -228,9 +226,7 @@ func TestListenLiveJSON(t *testing.T) {
 	if strings.Contains(out.String(), `"text"`) || strings.Contains(strings.ToLower(out.String()), "conditioner") {
 		t.Errorf("a microphone's words were written down:\n%s", out.String())
 	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if len(op.signals) != 1 || op.signals[0].Source != "mic" {
-		t.Errorf("the server has %+v", op.signals)
+	if sent, _ := op.knows(); len(sent) != 1 || sent[0].Source != "mic" {
+		t.Errorf("the server has %+v", sent)
 	}
 }

@@ -202,10 +202,8 @@ func TestListenToRecording(t *testing.T) {
 	if last := events[len(events)-1]; last["type"] != "summary" || last["rtf"].(float64) <= 0 || last["audio_seconds"].(float64) < 3 || last["compute_seconds"].(float64) <= 0 {
 		t.Errorf("last %v", last)
 	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if len(op.signals) != 1 || op.signals[0].Category != "home.hvac" || op.signals[0].Source != aloud.SourceFile {
-		t.Errorf("the server has %+v", op.signals)
+	if sent, _ := op.knows(); len(sent) != 1 || sent[0].Category != "home.hvac" || sent[0].Source != aloud.SourceFile {
+		t.Errorf("the server has %+v", sent)
 	}
 	leftovers(t, dir, "conditioner")
 }
