@@ -22,12 +22,15 @@ import (
 )
 
 // TestKilledListenerLosesNothing kills `aloud listen` at random moments while it
-// hears real clips and sends to a real server: 5 times, or ALOUD_KILLS times.
+// hears real clips and sends to a real server: 50 times (5 with -short), or ALOUD_KILLS times.
 // Each signal that it showed, and so acknowledged, arrives; each that arrived
 // was counted once: the server's log has one leaf for it.
 func TestKilledListenerLosesNothing(t *testing.T) {
 	needModels(t)
-	kills := 5
+	kills := 50
+	if testing.Short() {
+		kills = 5
+	}
 	if v, err := strconv.Atoi(os.Getenv("ALOUD_KILLS")); err == nil {
 		kills = v
 	}

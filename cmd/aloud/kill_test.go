@@ -19,12 +19,15 @@ import (
 )
 
 // TestKilledServerLosesNothing kills a server at random moments while devices
-// send, and starts it again on the same data: 5 times, or ALOUD_KILLS times.
+// send, and starts it again on the same data: 50 times (5 with -short), or ALOUD_KILLS times.
 // In the end every signal that was acknowledged is known to the server, each
 // was counted once (the log has one leaf for it), and every withdrawal that was
 // acknowledged holds.
 func TestKilledServerLosesNothing(t *testing.T) {
-	kills := 5
+	kills := 50
+	if testing.Short() {
+		kills = 5
+	}
 	if v, err := strconv.Atoi(os.Getenv("ALOUD_KILLS")); err == nil {
 		kills = v
 	}
