@@ -178,6 +178,31 @@ func checkResponse(t *testing.T, response []byte, want map[string]float64) {
 	}
 }
 
+func TestLinksAreNotNested(t *testing.T) {
+	const open = `<a href="https://warm.example" target="_blank" rel="noopener noreferrer sponsored">`
+	for html, want := range map[string]string{
+		`<b>warm</b>`:                             open + `<b>warm</b></a>`,
+		`<abbr>w</abbr>`:                          open + `<abbr>w</abbr></a>`,
+		`<a href="https://warm.example/x">w</a>`:  `<a href="https://warm.example/x">w</a>`,
+		"<div><A\nhref='https://x.example'>w</A>": "<div><A\nhref='https://x.example'>w</A>",
+		`<a href="${LANDING_URL}">w</a>`:          `<a href="https://warm.example">w</a>`,
+		`<a href="${CLICK_URL}">w</a>`:            `<a href="${CLICK_URL}">w</a>`,
+	} {
+		b := bid.Bid{Offer: &campaign.Offer{Advertiser: campaign.Advertiser{Domain: "warm.example"}}, Creative: campaign.Creative{HTML: html}}
+		data, err := openrtb.Response("1", []bid.Bid{b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r openrtb2.BidResponse
+		if err := json.Unmarshal(data, &r); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.SeatBid[0].Bid[0].AdM; got != want {
+			t.Errorf("%s became %s, want %s", html, got, want)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	many := func(n int, one string) string { return strings.TrimSuffix(strings.Repeat(one+",", n), ",") }
 	for name, c := range map[string]struct {

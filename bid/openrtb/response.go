@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"html"
+	"regexp"
 	"strings"
 
 	"github.com/prebid/openrtb/v20/openrtb2"
@@ -66,8 +67,12 @@ func Response(id string, bids []bid.Bid) ([]byte, error) {
 // clickMacro is where an exchange counts clicks.
 const clickMacro = "${CLICK_URL}"
 
+// ownLink finds the start of a link in HTML.
+var ownLink = regexp.MustCompile(`(?i)<a[\s/>]`)
+
 // markup is the banner, which leads to its landing page: the advertiser's HTML
-// inside a link, unless it places the link itself by the macro ${LANDING_URL}.
+// inside a link, unless it has a link of its own (links can't be nested) or
+// places the address itself by the macro ${LANDING_URL}.
 func markup(k campaign.Creative, a campaign.Advertiser) string {
 	landing := k.Landing
 	if landing == "" {
@@ -76,6 +81,9 @@ func markup(k campaign.Creative, a campaign.Advertiser) string {
 	landing = html.EscapeString(landing)
 	if strings.Contains(k.HTML, "${LANDING_URL}") || strings.Contains(k.HTML, clickMacro) {
 		return strings.ReplaceAll(k.HTML, "${LANDING_URL}", landing)
+	}
+	if ownLink.MatchString(k.HTML) {
+		return k.HTML
 	}
 	return `<a href="` + landing + `" target="_blank" rel="noopener noreferrer sponsored">` + k.HTML + `</a>`
 }
