@@ -32,7 +32,9 @@ type Config struct {
 
 // UseLogger sends what Tessera itself logs to log. Its logger (klog's) is one for
 // the whole process, so main calls this once, before Open.
-func UseLogger(log *slog.Logger) { klog.SetSlogLogger(log.With("from", "tessera")) }
+func UseLogger(log *slog.Logger) {
+	klog.SetSlogLogger(slog.New(newborn{log.With("from", "tessera").Handler()}))
+}
 
 // Log is an open log. It has one writer: whoever opened the folder.
 type Log struct {
