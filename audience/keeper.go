@@ -108,6 +108,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	if err := k.load(ctx); err != nil {
 		return err
 	}
+	defer k.scrubLast(ctx)
 	for {
 		err := k.cfg.Stream.Read(ctx, k.Position()+1, func(batch []collector.Message) error { return k.take(ctx, batch) })
 		if ctx.Err() != nil {
@@ -328,7 +329,9 @@ const (
 func (k *Keeper) sweep(ctx context.Context) {
 	now := k.cfg.Now()
 	if k.unscrubbed {
-		if err := k.cfg.Eraser.Scrub(ctx); err != nil {
+		if err := k.cfg.Eraser.Scrub(ctx); ctx.Err() != nil {
+			return // the last scrub follows
+		} else if err != nil {
 			k.cfg.Log.Warn("removed rows may still be in the database's log; it is tried again", "error", err)
 		} else {
 			k.unscrubbed = false
@@ -342,8 +345,26 @@ func (k *Keeper) sweep(ctx context.Context) {
 		k.pruned = now
 		k.unscrubbed = k.unscrubbed || k.erased
 		k.erased = false
-		if err := k.cfg.Database.Sweep(ctx, now, now.Add(-k.cfg.Retain)); err != nil {
+		if err := k.cfg.Database.Sweep(ctx, now, now.Add(-k.cfg.Retain)); err != nil && ctx.Err() == nil {
 			k.cfg.Log.Warn("sweeping ended memberships failed; it is tried again", "error", err)
 		}
 	}
+}
+
+// lastScrub is how long the scrub at the end may take.
+const lastScrub = 5 * time.Second
+
+// scrubLast scrubs what is left to scrub when the keeper ends, with time of its
+// own.
+func (k *Keeper) scrubLast(ctx context.Context) {
+	if !k.unscrubbed && !k.erased {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastScrub)
+	defer cancel()
+	if err := k.cfg.Eraser.Scrub(ctx); err != nil {
+		k.cfg.Log.Warn("the last scrub failed: removed rows may still be in the database's log", "error", err)
+		return
+	}
+	k.unscrubbed, k.erased = false, false
 }
