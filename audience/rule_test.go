@@ -13,6 +13,7 @@ import (
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/audience"
+	"aloud.example/aloud/category"
 	"aloud.example/aloud/signal"
 )
 
@@ -144,26 +145,58 @@ func haversine(lat1, lon1, lat2, lon2 float64) float64 {
 
 func TestRounded(t *testing.T) {
 	secret := []byte("the server's own")
-	a := aloud.NewAudienceID()
-	for count := range 400 {
-		s := audience.Rounded(secret, a, count, 0)
-		switch {
-		case count < audience.Minimum && (!s.Few || s.String() != "fewer than 50"):
-			t.Fatalf("%d is shown as %s", count, s)
-		case count >= audience.Minimum && (s.Few || s.About%10 != 0 || s.About < audience.Minimum || s.About < count-15 || s.About > count+15):
-			t.Fatalf("%d is shown as %s", count, s)
+	shown := map[int]bool{} // the first count that is shown, of each rule
+	at500 := map[string]bool{}
+	for _, c := range category.All() {
+		r := audience.Rule{Category: c.Slug, Window: 24 * time.Hour}
+		first := 0
+		for count := range 400 {
+			s := audience.Rounded(secret, r, count, 0)
+			switch {
+			case s.Few && (first != 0 || s.String() != "fewer than 60"):
+				t.Fatalf("%d is shown as %s", count, s)
+			case !s.Few && (count < audience.Minimum || s.About%10 != 0 || s.About < audience.Minimum || s.About < count-15 || s.About > count+15):
+				t.Fatalf("%d is shown as %s", count, s)
+			case !s.Few && first == 0:
+				first = count
+			}
+			if again := audience.Rounded(secret, r, count, 0); again != s {
+				t.Fatal("asking again tells something new")
+			}
 		}
-		if again := audience.Rounded(secret, a, count, 0); again != s {
-			t.Fatal("asking again tells something new")
+		if first < audience.Minimum || first > audience.Minimum+9 {
+			t.Fatalf("%s is shown from %d", c.Slug, first)
 		}
+		shown[first] = true
+		at500[audience.Rounded(secret, r, 500, 0).String()] = true
 	}
-	other := 0
-	for range 50 {
-		if audience.Rounded(secret, aloud.NewAudienceID(), 500, 0) != audience.Rounded(secret, a, 500, 0) {
-			other++
-		}
+	if len(shown) < 5 || len(at500) < 2 {
+		t.Errorf("rules are shown from %v and 500 is %v: the noise is no noise", shown, at500)
 	}
-	if other == 0 {
-		t.Error("all audiences have the same noise")
+	if s := audience.Rounded(secret, audience.Rule{Category: "home.hvac", Window: time.Hour}, 1, 1); s.Few || s.About != 10 {
+		t.Errorf("with a minimum of 1, 1 is shown as %s", s)
+	}
+}
+
+// TestTheSameRuleHasTheSameNoise makes a rule in hundreds of ways that ask for
+// the same people, which must not show more than one of them does.
+func TestTheSameRuleHasTheSameNoise(t *testing.T) {
+	secret := []byte("the server's own")
+	at := func(lat, lon float64) *audience.Territory {
+		where, err := audience.NewTerritory(lat, lon, 20)
+		must(t, err)
+		return where
+	}
+	want := audience.Rule{Category: "home.hvac", Window: 14 * 24 * time.Hour, Territory: at(39.74, -104.99)}
+	for i := range 400 {
+		r := want
+		r.Window += time.Duration(i) * time.Second
+		r.Territory = at(39.74+float64(i%3-1)/200, -104.99+float64(i%5-2)/200)
+		r.Stages = [][]aloud.Stage{nil, {aloud.StageNeed, aloud.StageResearch, aloud.StageReady}, {aloud.StageReady, aloud.StageNeed, aloud.StageResearch}}[i%3]
+		for count := 45; count < 75; count++ {
+			if got := audience.Rounded(secret, r, count, 0); got != audience.Rounded(secret, want, count, 0) {
+				t.Fatalf("%d people: %+v is shown as %s", count, r, got)
+			}
+		}
 	}
 }

@@ -46,25 +46,6 @@ func (d *demo) sell(ctx context.Context, f facts) error {
 	if err != nil {
 		return err
 	}
-	err = until(ctx, 15*time.Second, "an audience of 50 or more", func() (bool, error) {
-		_, _, err := d.server.call(ctx, http.MethodGet, "/v1/audiences/"+string(all.ID), nil, &all)
-		return all.Usable, err
-	})
-	if err != nil {
-		return err
-	}
-	took := d.e.now().Sub(start)
-	few, err := d.askAudience(ctx, adv.ID, "About to buy", []aloud.Stage{aloud.StageReady})
-	if err != nil {
-		return err
-	}
-	near, away := d.sides()
-	d.story.row("  need, research or ready   %-16s  usable after %.2f s", all.Size, took.Seconds())
-	d.story.row("  ready only                %-16s  not to be bid on", few.Size)
-	d.story.say("Sizes are rounded to 10 with fixed noise; nobody sees who is in it. (The story knows: %d were heard inside the circle, and %d live 40 miles away.)", near, away)
-	if few.Usable {
-		return notHeld("an audience of fewer than 50 people may not be used")
-	}
 	_, _, err = d.server.call(ctx, http.MethodPost, "/v1/campaigns", object{
 		"advertiser": adv.ID, "name": "Winter (simulated)",
 		"lines": []object{{
@@ -74,6 +55,34 @@ func (d *demo) sell(ctx context.Context, f facts) error {
 	}, nil)
 	if err != nil {
 		return err
+	}
+	// Bids begin at 50 people, the shown size at 50 and a few more that are the
+	// server's secret, so what is waited for is a bid.
+	who := d.pick(false)
+	if who == nil {
+		return notHeld("somebody is in the audience")
+	}
+	err = until(ctx, 15*time.Second, "an audience of 50 or more", func() (bool, error) {
+		_, reason, err := d.ask(ctx, who)
+		return reason == "", err
+	})
+	if err != nil {
+		return err
+	}
+	took := d.e.now().Sub(start)
+	few, err := d.askAudience(ctx, adv.ID, "About to buy", []aloud.Stage{aloud.StageReady})
+	if err != nil {
+		return err
+	}
+	if _, _, err := d.server.call(ctx, http.MethodGet, "/v1/audiences/"+string(all.ID), nil, &all); err != nil {
+		return err
+	}
+	near, away := d.sides()
+	d.story.row("  need, research or ready   shown as %-16s  bid on after %.2f s", all.Size, took.Seconds())
+	d.story.row("  ready only                shown as %-16s  not to be bid on", few.Size)
+	d.story.say("Sizes are rounded to 10 with noise that is fixed for the rule, and shown only from 50 people and up to 9 more; nobody sees who is in it. (The story knows: %d were heard inside the circle, and %d live 40 miles away.)", near, away)
+	if few.Usable {
+		return notHeld("an audience of fewer than 50 people may not be used")
 	}
 	d.story.held("an audience of 50 or more; a line on it at $%.2f for 1000 impressions, $%.0f a day, at most %d a person", demoCPM/1e6, demoBudget/1e6, demoCap)
 	f["size"], f["usable_seconds"], f["small_size"], f["inside"], f["outside"] = all.Size, took.Seconds(), few.Size, near, away

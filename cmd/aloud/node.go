@@ -235,8 +235,8 @@ func (n *Node) openAPI(notice ingest.Notice, shelf *audience.Shelf, campaigns *c
 }
 
 // size is an audience's size for others' eyes.
-func (n *Node) size(id aloud.AudienceID) audience.Size {
-	return audience.Rounded(n.data.Secret, id, n.index.Size(id), n.index.Minimum())
+func (n *Node) size(a audience.Audience) audience.Size {
+	return audience.Rounded(n.data.Secret, a.Rule, n.index.Size(a.ID), n.index.Minimum())
 }
 
 // ready returns nil once everything in the stream is applied and every part

@@ -28,7 +28,7 @@ type Config struct {
 	Events        Events
 	Sources       *Sources
 	Audiences     Audiences
-	Size          func(aloud.AudienceID) audience.Size // of an audience, for others' eyes
+	Size          func(audience.Audience) audience.Size // of an audience, for others' eyes
 	Advertisers   Advertisers
 	Campaigns     Campaigns
 	Bidder        Bidder
@@ -39,7 +39,8 @@ type Config struct {
 	OperatorToken string       // what the operator proves themself by
 	Ready         func() error // nil once the consumers have caught up; asked until then
 	Metrics       *Metrics
-	MaxInFlight   int // requests answered at once; 0 counts as 1024
+	MaxInFlight   int // requests answered at once, withdrawals, erasures and bid requests not counted, which have their own room; 0 counts as 1024
+	MaxPerClient  int // of each of these, from one address and with their bodies still coming; 0 counts as a quarter of MaxInFlight
 	Now           func() time.Time
 }
 
@@ -49,7 +50,7 @@ type API struct {
 	routes   *routes
 	huma     huma.API
 	openapi  []byte
-	inFlight chan struct{}
+	lanes    lanes
 	ready    atomic.Bool
 	operated [32]byte // SHA-256 of the operator token
 }
@@ -75,7 +76,10 @@ func New(c Config) (*API, error) {
 	if c.MaxInFlight == 0 {
 		c.MaxInFlight = 1024
 	}
-	a := &API{Config: c, inFlight: make(chan struct{}, c.MaxInFlight), operated: sha256.Sum256([]byte(c.OperatorToken))}
+	if c.MaxPerClient == 0 {
+		c.MaxPerClient = max(c.MaxInFlight/4, 1)
+	}
+	a := &API{Config: c, lanes: newLanes(c.MaxInFlight, c.MaxPerClient), operated: sha256.Sum256([]byte(c.OperatorToken))}
 	a.routes = &routes{api: a, mux: http.NewServeMux(), declared: map[string]Route{}}
 	a.routes.mux.HandleFunc("/", a.routes.missing)
 

@@ -82,8 +82,8 @@ func (a *API) deviceRoutes() {
 		func(context.Context, *struct{}) (*body[Notice], error) { return &body[Notice]{a.Notice}, nil })
 	handle(a, Route{Method: http.MethodPost, Path: "/v1/consents", From: FromDevice, MaxBody: consent.MaxReceipt}, "consent", "Send a signed receipt, get it countersigned", http.StatusCreated, a.consent)
 	handle(a, Route{Method: http.MethodPost, Path: "/v1/signals", From: FromDevice, MaxBody: 64*4096 + 1024}, "signals", "Send signals", http.StatusOK, a.signals)
-	handle(a, Route{Method: http.MethodPost, Path: "/v1/withdrawals", From: FromDevice, MaxBody: 4096}, "withdraw", "End one purpose", http.StatusOK, a.withdraw)
-	handle(a, Route{Method: http.MethodPost, Path: "/v1/erasures", From: FromDevice, MaxBody: 4096}, "erase", "End everything", http.StatusOK, a.erase)
+	handle(a, Route{Method: http.MethodPost, Path: withdrawalsPath, From: FromDevice, MaxBody: 4096}, "withdraw", "End one purpose", http.StatusOK, a.withdraw)
+	handle(a, Route{Method: http.MethodPost, Path: erasuresPath, From: FromDevice, MaxBody: 4096}, "erase", "End everything", http.StatusOK, a.erase)
 }
 
 func (a *API) consent(ctx context.Context, in *body[SignedReceipt]) (*body[Enrolled], error) {

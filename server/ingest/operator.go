@@ -52,8 +52,8 @@ type TerritorySpec struct {
 type AudienceView struct {
 	ID aloud.AudienceID `json:"id"`
 	AudienceSpec
-	Size    string    `json:"size" doc:"rounded to 10 with fixed noise, never below the minimum"`
-	Usable  bool      `json:"usable" doc:"it has enough people to be bid on"`
+	Size    string    `json:"size" doc:"rounded to 10 after noise that is fixed for the rule; shown from the minimum and a few people more"`
+	Usable  bool      `json:"usable" doc:"it is shown as big enough; bids begin at the minimum itself, which can be a few people earlier"`
 	Created time.Time `json:"created"`
 }
 
@@ -185,7 +185,7 @@ func (a *API) view(x audience.Audience) AudienceView {
 		lat, lon, miles := t.Centre()
 		v.Territory = &TerritorySpec{Lat: lat, Lon: lon, Miles: miles}
 	}
-	size := a.Size(x.ID)
+	size := a.Size(x)
 	v.Size, v.Usable = size.String(), !size.Few
 	return v
 }

@@ -133,14 +133,6 @@ func (a *API) guard(w *recorder, r *http.Request, route Route, h http.HandlerFun
 			}
 			a.ready.Store(true)
 		}
-		select {
-		case a.inFlight <- struct{}{}:
-			defer func() { <-a.inFlight }()
-		default:
-			w.Header().Set("Connection", "close")
-			newProblem(aloud.EUNAVAILABLE, 0, "the server is busy: try again in a second").write(w)
-			return
-		}
 	}
 	if p := a.refuse(r, route); p != nil {
 		if r.ContentLength != 0 {
@@ -152,8 +144,14 @@ func (a *API) guard(w *recorder, r *http.Request, route Route, h http.HandlerFun
 		p.write(w)
 		return
 	}
-	if route.MaxBody > 0 {
-		r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, route.MaxBody)
+	if !route.Always {
+		leave, err := a.lanes.of(route).enter(w, r, route)
+		if err != nil {
+			w.Header().Set("Connection", "close")
+			problemOf(err).write(w)
+			return
+		}
+		defer leave()
 	}
 	h(w, r)
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -20,6 +21,7 @@ const (
 	drainTimeout  = 15 * time.Second
 	maxHeader     = 16 << 10
 	maxConns      = 8192
+	maxConnsEach  = maxConns / 4 // from one address
 )
 
 // Serve answers on ln until ctx ends, then lets what is under way finish and
@@ -30,7 +32,7 @@ func (a *API) Serve(ctx context.Context, ln net.Listener) error {
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(discardAddresses{a.Log.Handler()}, slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- s.Serve(&boundedListener{Listener: ln, room: make(chan struct{}, maxConns)}) }()
+	go func() { failed <- s.Serve(newBoundedListener(ln, maxConns, maxConnsEach)) }()
 	select {
 	case err := <-failed:
 		return err
@@ -58,21 +60,31 @@ func (d discardAddresses) Handle(ctx context.Context, r slog.Record) error {
 }
 
 // boundedListener leaves new connections in the kernel's queue while as many as
-// it has room for are open.
+// it has room for are open, and closes those of an address that has its part.
 type boundedListener struct {
 	net.Listener
-	room chan struct{}
+	room    chan struct{}
+	clients clients
+}
+
+func newBoundedListener(ln net.Listener, most, each int) *boundedListener {
+	return &boundedListener{Listener: ln, room: make(chan struct{}, most), clients: clients{most: each, open: map[netip.Prefix]int{}}}
 }
 
 // Accept implements net.Listener.
 func (l *boundedListener) Accept() (net.Conn, error) {
 	l.room <- struct{}{}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.room
-		return nil, err
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			<-l.room
+			return nil, err
+		}
+		if from := remoteOf(c); l.clients.enter(from) {
+			return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { <-l.room; l.clients.leave(from) })}, nil
+		}
+		_ = c.Close()
 	}
-	return &boundedConn{Conn: c, leave: sync.OnceFunc(func() { <-l.room })}, nil
 }
 
 type boundedConn struct {
