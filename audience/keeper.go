@@ -156,7 +156,7 @@ func (k *Keeper) load(ctx context.Context) error {
 		return err
 	}
 	if pos.All > last {
-		return aloud.Errorf(aloud.EINTERNAL, "the database has applied message %d, but the stream ends at %d: the stream's files are older than the database; restore both together", pos.All, last)
+		return aloud.Errorf(aloud.EINTERNAL, "the database has applied message %d, but the stream ends at %d: the stream's files are older than the database; restore as docs/operations.md says under Backups", pos.All, last)
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -112,13 +112,13 @@ func (x *examination) database(ctx context.Context, dir, name string) {
 	if err == nil && answer != "ok" {
 		err = aloud.Errorf(aloud.EINTERNAL, "%s is damaged: %s", name, answer)
 	}
-	x.judge("data", name, err, "whole", "end the server and restore the directory from a backup; the stream and the database belong together")
+	x.judge("data", name, err, "whole", "end the server and restore it as docs/operations.md says under Backups")
 }
 
 func (x *examination) openStream(ctx context.Context, dir string) {
 	path := filepath.Join(dir, datadir.StreamDir)
 	if _, err := os.Stat(path); err != nil {
-		x.add("data", "stream", failure, "the stream's folder is missing", "restore the directory from a backup; the stream and the database belong together")
+		x.add("data", "stream", failure, "the stream's folder is missing", "restore it as docs/operations.md says under Backups")
 		return
 	}
 	s, err := stream.Open(ctx, stream.Config{Dir: path})
@@ -127,5 +127,5 @@ func (x *examination) openStream(ctx context.Context, dir string) {
 		last, err = s.Last(ctx)
 		s.Close()
 	}
-	x.judge("data", "stream", err, fmt.Sprintf("opens; it ends at message %d", last), "restore the directory from a backup; the stream and the database belong together")
+	x.judge("data", "stream", err, fmt.Sprintf("opens; it ends at message %d", last), "restore it as docs/operations.md says under Backups")
 }
