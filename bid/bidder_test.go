@@ -61,7 +61,7 @@ func TestEveryReason(t *testing.T) {
 		{why: bid.NoMatch, name: "nobody named", set: run, change: func(r *bid.Request) { r.BuyerUIDs = nil }},
 		{why: bid.NoMatch, name: "a stranger", set: run, change: func(r *bid.Request) { r.BuyerUIDs = []string{"u_stranger"} }},
 		{why: bid.NoMatch, name: "in no audience", set: func(w *world) { run(w); w.index.Set(w.person, nil) }},
-		{why: bid.NoMatch, name: "withdrawn", set: func(w *world) { run(w); w.index.Stop(w.person, "w1"); w.links.Drop(w.person) }},
+		{why: bid.NoMatch, name: "withdrawn", set: func(w *world) { run(w); w.index.Stop(w.person, "w1"); w.links.DropAll(w.person) }},
 		{why: bid.NoMatch, name: "no member any more", set: func(w *world) { run(w); w.advance(73 * time.Hour) }},
 		{why: bid.NoConsent, set: func(w *world) {
 			run(w)
@@ -140,7 +140,7 @@ func (w *world) bind() {
 	w.must(err)
 	w.audience = w.addAudience(circle)
 	w.person = w.addPerson(uid, w.audience)
-	w.links.Drop(w.person)
+	w.links.DropAll(w.person)
 	w.person = w.addPerson(uid, w.audience)
 }
 
