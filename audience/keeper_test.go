@@ -319,7 +319,7 @@ func TestOlderStreamRefused(t *testing.T) {
 	w.stop()
 	must(t, os.RemoveAll(filepath.Join(w.dir, "stream")))
 	_, err := pipeline.Start(w.ctx, pipeline.Config{Dir: w.dir, ServerKey: w.key})
-	if err == nil || !strings.Contains(err.Error(), "restore both together") {
+	if err == nil || !strings.Contains(err.Error(), "docs/operations.md") {
 		t.Errorf("started: %v", err)
 	}
 }
