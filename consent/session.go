@@ -88,7 +88,7 @@ func (r Request) check(g Grant, now time.Time) (Request, error) {
 	}
 	switch {
 	case g.IsZero() || g.purpose != PurposeListen:
-		return r, aloud.Errorf(aloud.EFORBIDDEN, "listening needs the consent to listen; run: aloud enrol")
+		return r, aloud.Errorf(aloud.EFORBIDDEN, "listening needs the consent to listen; run: aloud enrol --renew")
 	case !r.Mode.Valid():
 		return r, aloud.Errorf(aloud.EINVALID, "the mode must be push-to-talk, only-me or room, not %.20q", r.Mode)
 	case r.For < time.Second || r.For > MaxSession:

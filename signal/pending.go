@@ -63,7 +63,7 @@ func Restore(g consent.Grant, data []byte) (Pending, error) {
 
 func shares(g consent.Grant, at time.Time) error {
 	if g.IsZero() || g.Purpose() != consent.PurposeShareSignals {
-		return aloud.Errorf(aloud.EFORBIDDEN, "a signal needs the consent to share signals; run: aloud enrol")
+		return aloud.Errorf(aloud.EFORBIDDEN, "a signal needs the consent to share signals; run: aloud enrol --renew")
 	}
 	return g.At(at)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"aloud.example/aloud"
 	"aloud.example/aloud/listen/mic"
 	"aloud.example/aloud/listen/onnx"
 	"aloud.example/aloud/signal/outbox"
@@ -23,7 +24,7 @@ const expiresSoon = 7 * 24 * time.Hour
 func (x *examination) device(ctx context.Context, o doctorOptions) (server string) {
 	h, err := homeAt(o.home)
 	asked := o.home != "" || os.Getenv("ALOUD_HOME") != "" || o.data == "" && o.server == ""
-	if err == nil && !asked && !h.has(receiptFile) {
+	if err == nil && !asked && !h.has(receiptFile) && !h.has(outboxFile) {
 		return ""
 	}
 	if !x.judge("device", "folder", err, h.dir, "give it by --home DIR") {
@@ -32,18 +33,30 @@ func (x *examination) device(ctx context.Context, o doctorOptions) (server strin
 	x.ears()
 	if !h.has(receiptFile) && !h.has(keyFile) {
 		x.add("device", "consent", skipped, "nobody agreed to anything on this device", "")
-		return ""
+		if !h.has(outboxFile) || !h.has(serverFile) {
+			return ""
+		}
+		x.backlog(ctx, h) // an erasure may be left to be told
+		srv, err := h.server()
+		if err != nil {
+			return "" // backlog said it
+		}
+		return srv.URL
 	}
 	if info, err := os.Stat(h.dir); err == nil && info.Mode().Perm()&0o077 != 0 {
 		x.add("device", "permissions", failure, fmt.Sprintf("others can read the folder (mode %04o)", info.Mode().Perm()), "chmod 700 "+h.dir)
 	}
 	_, err = h.key()
-	x.judge("device", "key", err, "for its owner alone", "restore the folder from a backup, or enrol anew: aloud enrol --server URL")
+	mend := "restore " + keyFile + " from a backup; without one remove it, run: aloud erase, and enrol anew: aloud enrol --server URL"
+	if aloud.ErrorCode(err) == aloud.EFORBIDDEN && h.has(keyFile) {
+		mend = "chmod 600 " + h.path(keyFile)
+	}
+	x.judge("device", "key", err, "for its owner alone", mend)
 	x.consents(h)
 	x.backlog(ctx, h)
 	srv, err := h.server()
 	if err != nil {
-		x.add("device", "server", failure, err.Error(), "enrol again: aloud enrol --server URL")
+		x.add("device", "server", failure, err.Error(), "restore "+serverFile+" from a backup; without one remove "+receiptFile+" and enrol anew: aloud enrol --server URL")
 		return ""
 	}
 	return srv.URL
@@ -70,7 +83,11 @@ func (x *examination) ears() {
 // consents checks the receipt and when each purpose ends.
 func (x *examination) consents(h home) {
 	_, receipt, err := h.receipt()
-	if !x.judge("device", "receipt", err, "signed by this device and countersigned by the server", "run: aloud enrol --renew") {
+	mend := "run: aloud enrol --server URL"
+	if h.has(receiptFile) {
+		mend = "restore " + receiptFile + " from a backup; without one remove it and enrol anew: aloud enrol --server URL"
+	}
+	if !x.judge("device", "receipt", err, "signed by this device and countersigned by the server", mend) {
 		return
 	}
 	now := x.env.now()
@@ -85,7 +102,7 @@ func (x *examination) consents(h home) {
 			held = append(held, string(p.Purpose))
 		}
 	}
-	const mend = "to go on, run: aloud enrol --renew"
+	mend = "to go on, run: aloud enrol --renew"
 	if len(ended) > 0 {
 		x.add("device", "consent", failure, "ended by itself: "+strings.Join(ended, ", "), mend)
 	}
@@ -115,6 +132,10 @@ func (x *examination) backlog(ctx context.Context, h home) {
 		x.add("device", "outbox", failure, err.Error(), "move the file "+outboxFile+" away; signals that waited in it are lost")
 		return
 	}
+	tell := "connect to the server and run: aloud outbox send"
+	if !h.has(keyFile) {
+		tell = "connect to the server and run: aloud erase"
+	}
 	now := x.env.now()
 	late, waiting := 0, 0
 	for _, e := range list {
@@ -128,10 +149,25 @@ func (x *examination) backlog(ctx context.Context, h home) {
 	}
 	switch {
 	case len(untold) > 0:
-		x.add("device", "outbox", failure, fmt.Sprintf("the server does not know yet of %d endings", len(untold)), "connect to the server and run: aloud outbox send")
+		x.add("device", "outbox", failure, untoldNames(untold), tell)
 	case late > 0:
 		x.add("device", "outbox", warning, fmt.Sprintf("%d of %d signals should have been sent over an hour ago", late, waiting), "check that the server is reachable, and run: aloud outbox send")
 	default:
 		x.add("device", "outbox", good, fmt.Sprintf("%d signals wait", waiting), "")
 	}
+}
+
+// untoldNames says what the server must yet be told, and why it was not if it said.
+func untoldNames(untold []outbox.Untold) string {
+	said := "the server does not know yet of: "
+	for i, u := range untold {
+		if i > 0 {
+			said += ", "
+		}
+		said += u.Kind
+		if u.Reason != "" {
+			said += " (it answered: " + u.Reason + ")"
+		}
+	}
+	return said
 }

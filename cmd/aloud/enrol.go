@@ -37,6 +37,9 @@ type enrolOptions struct {
 	place  string
 	days   int
 	script bool // one of them was given
+	placed bool // --place was
+
+	area signal.Cell // what a renewal keeps unless another is given
 }
 
 func newEnrolCommand(e *env) *cobra.Command {
@@ -61,6 +64,7 @@ whose participants are not people: consent that a script gives is none.`,
 			for _, name := range []string{"grant", "adult", "yes-i-read-the-notice", "place", "days"} {
 				o.script = o.script || c.Flags().Changed(name)
 			}
+			o.placed = c.Flags().Changed("place")
 			return enrol(c.Context(), e, o)
 		},
 	}
@@ -73,7 +77,7 @@ whose participants are not people: consent that a script gives is none.`,
 	f.StringSliceVar(&o.grant, "grant", nil, "simulated servers only: the purposes, by commas")
 	f.BoolVar(&o.adult, "adult", false, "simulated servers only: state to be 18 or older")
 	f.StringVar(&o.read, "yes-i-read-the-notice", "", "simulated servers only: the first 8 or more hex digits of the notice's SHA-256")
-	f.StringVar(&o.place, "place", "", "simulated servers only: LAT,LON or an S2 cell of level 12")
+	f.StringVar(&o.place, "place", "", "simulated servers only: LAT,LON or an S2 cell of level 12; a renewal keeps the area without it and drops it by none")
 	f.IntVar(&o.days, "days", 90, "simulated servers only: days until each purpose ends")
 	return c
 }
@@ -109,6 +113,11 @@ func enrol(ctx context.Context, e *env, o enrolOptions) error {
 	}
 	if err := h.samePin(notice, client.URL(), o.renew); err != nil {
 		return err
+	}
+	if o.renew {
+		if o.area, err = h.cell(); err != nil {
+			return err
+		}
 	}
 	d, cell, err := decide(e, o, notice)
 	if err != nil {
@@ -157,7 +166,7 @@ func (h home) samePin(n uplink.Notice, url string, renew bool) error {
 func decide(e *env, o enrolOptions, n uplink.Notice) (consent.Decision, signal.Cell, error) {
 	d := consent.Decision{Notice: n.Notice, Method: consent.MethodTerminal}
 	if !o.script {
-		return ask(e, d)
+		return ask(e, d, o.area)
 	}
 	d.Method = consent.MethodScript
 	if !n.Simulated {
@@ -180,7 +189,10 @@ func decide(e *env, o enrolOptions, n uplink.Notice) (consent.Decision, signal.C
 			d.Choices = append(d.Choices, consent.Choice{Purpose: p, Expires: e.now().AddDate(0, 0, o.days)})
 		}
 	}
-	cell, err := parsePlace(o.place)
+	if !o.placed {
+		return d, o.area, nil
+	}
+	cell, err := placeOr(o.place, "")
 	return d, cell, err
 }
 
@@ -242,7 +254,7 @@ func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink
 	if err := os.Remove(h.path(askedFile)); err != nil {
 		return aloud.Errorf(aloud.EINTERNAL, "delete %s: %w", askedFile, bare(err))
 	}
-	return reportEnrolled(e, h, r, srv, cell, o.json)
+	return reportEnrolled(e, h, r, srv, cell, o)
 }
 
 // participant is the pseudonym to enrol under: a new one, except that of the
@@ -274,8 +286,8 @@ func checkDecision(d consent.Decision) error {
 	return err
 }
 
-func reportEnrolled(e *env, h home, r consent.Receipt, srv server, cell signal.Cell, asJSON bool) error {
-	if asJSON {
+func reportEnrolled(e *env, h home, r consent.Receipt, srv server, cell signal.Cell, o enrolOptions) error {
+	if o.json {
 		expires := map[consent.Purpose]time.Time{}
 		for _, p := range r.Purposes {
 			expires[p.Purpose] = p.Expires
@@ -289,8 +301,13 @@ func reportEnrolled(e *env, h home, r consent.Receipt, srv server, cell signal.C
 	for _, p := range r.Purposes {
 		fmt.Fprintf(e.stdout, "  %-16s until %s\n", p.Purpose, p.Expires.Format("2006-01-02"))
 	}
-	if cell != "" {
+	switch {
+	case cell != "" && cell == o.area:
+		fmt.Fprintf(e.stdout, "  area             S2 cell %s, as before\n", cell)
+	case cell != "":
 		fmt.Fprintf(e.stdout, "  area             S2 cell %s\n", cell)
+	case o.area != "":
+		fmt.Fprintln(e.stdout, "  area             none any more")
 	}
 	fmt.Fprintf(e.stdout, "The receipt is %s. To end a purpose: aloud withdraw PURPOSE; to end everything: aloud erase\n", h.path(receiptFile))
 	return nil
@@ -305,7 +322,7 @@ func printNotice(ctx context.Context, e *env, client *uplink.Client, asJSON bool
 	if asJSON {
 		return json.NewEncoder(e.stdout).Encode(map[string]any{"sha256": hex.EncodeToString(hash[:]), "text": n.Full(), "simulated": n.Simulated})
 	}
-	fmt.Fprintf(e.stdout, "%s\nSHA-256 %x\n", n.Full(), hash)
+	fmt.Fprintf(e.stdout, "%s\nSHA-256 %x\n", n.Full(), hash[:])
 	return nil
 }
 

@@ -19,16 +19,16 @@ import (
 )
 
 // ask shows the notice and asks for each purpose by itself.
-func ask(e *env, d consent.Decision) (consent.Decision, signal.Cell, error) {
+func ask(e *env, d consent.Decision, area signal.Cell) (consent.Decision, signal.Cell, error) {
 	in, ok := e.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return d, "", aloud.Errorf(aloud.EINVALID, "a person decides at a terminal: run aloud enrol in one (simulated servers also take --grant; see aloud enrol --help)")
 	}
 	q := questions{in: bufio.NewReader(in), out: e.stdout}
 	hash := d.Notice.Hash()
-	fmt.Fprintf(e.stdout, "%s\nThis text has the SHA-256 %x\nand is kept with your decision.\n\n", d.Notice.Full(), hash)
+	fmt.Fprintf(e.stdout, "%s\nThis text has the SHA-256 %x\nand is kept with your decision.\n\n", d.Notice.Full(), hash[:])
 
-	adult, _, err := q.agree("Are you 18 or older?", 0)
+	adult, err := q.adult()
 	if err != nil {
 		return d, "", err
 	}
@@ -54,9 +54,9 @@ func ask(e *env, d consent.Decision) (consent.Decision, signal.Cell, error) {
 		return d, "", aloud.Errorf(aloud.EFORBIDDEN, "you agreed to nothing, so nothing was stored")
 	}
 	if len(d.Choices) == 1 {
-		return d, "", nil // a place leaves the device with signals only
+		return d, area, nil // a place leaves the device with signals only
 	}
-	cell, err := q.place()
+	cell, err := q.place(area)
 	return d, cell, err
 }
 
@@ -87,6 +87,19 @@ func (q questions) line(prompt string) (string, error) {
 	return strings.TrimSpace(line), nil
 }
 
+// adult asks for the age, and once more if there is no answer at all: it ends
+// the enrolment.
+func (q questions) adult() (bool, error) {
+	const question = "Are you 18 or older? Type yes or no [no]: "
+	line, err := q.line(question)
+	if err == nil && line == "" {
+		fmt.Fprintln(q.out, "  To go on type yes, to stop type no.")
+		line, err = q.line(question)
+	}
+	word := strings.ToLower(line)
+	return word == "yes" || word == "y", err
+}
+
 // agree asks a question that only "yes" answers by yes. With a number of days
 // as default, "yes 30" chooses another.
 func (q questions) agree(question string, days int) (yes bool, chosen int, err error) {
@@ -109,19 +122,34 @@ func (q questions) agree(question string, days int) (yes bool, chosen int, err e
 	return true, n, nil
 }
 
-// place asks for the coarse area.
-func (q questions) place() (signal.Cell, error) {
+// place asks for the coarse area; without an answer it stays as it was.
+func (q questions) place(area signal.Cell) (signal.Cell, error) {
+	without := "none"
+	if area != "" {
+		without = fmt.Sprintf("keep %s; none drops it", area)
+	}
 	for {
-		line, err := q.line("\nOptional: your area, for offers nearby, as LAT,LON or an S2 cell. It is rounded here to\na cell of a few square kilometres; only that is kept and sent. [none]: ")
+		line, err := q.line("\nOptional: your area, for offers nearby, as LAT,LON or an S2 cell. It is rounded here to\na cell of a few square kilometres; only that is kept and sent. [" + without + "]: ")
 		if err != nil {
 			return "", err
 		}
-		cell, err := parsePlace(line)
+		cell, err := placeOr(line, area)
 		if err == nil {
 			return cell, nil
 		}
 		fmt.Fprintf(q.out, "  %v\n", err)
 	}
+}
+
+// placeOr is parsePlace, but nothing means area and "none" means nothing.
+func placeOr(s string, area signal.Cell) (signal.Cell, error) {
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "":
+		return area, nil
+	case "none":
+		return "", nil
+	}
+	return parsePlace(s)
 }
 
 // parsePlace reads LAT,LON, a cell's token, or nothing.

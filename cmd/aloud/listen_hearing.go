@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"aloud.example/aloud"
@@ -47,6 +48,7 @@ type hearing struct {
 	signals map[aloud.SignalID]outbox.Entry // of this run, not known to have ended
 	signed  map[aloud.Intent]aloud.SignalID // by category and stage alone, the last of each
 	count   summaryEvent
+	away    atomic.Bool // the server could not be reached; said once
 }
 
 func newHearing(ctx context.Context, e *env, o listenOptions, models *onnx.Models, source aloud.Source) (*hearing, error) {
@@ -79,7 +81,7 @@ func (h *hearing) openOutbox(ctx context.Context) (err error) {
 		if h.opts.waits {
 			return aloud.Errorf(aloud.EINVALID, "--wait is for signals, and this device is not enrolled; run: aloud enrol --server URL")
 		}
-		h.unsigned = "this device is not enrolled (aloud enrol)"
+		h.unsigned = "this device is not enrolled (aloud enrol --server URL)"
 		return nil
 	}
 	srv, err := h.home.server()
@@ -97,7 +99,9 @@ func (h *hearing) openOutbox(ctx context.Context) (err error) {
 	if h.opts.waits && wait == 0 {
 		wait = outbox.NoWait
 	}
-	box, err := h.home.outbox(ctx, h.e, wait)
+	quiet := *h.e // what fails is shown by reports
+	quiet.stderr = io.Discard
+	box, err := h.home.outbox(ctx, &quiet, wait)
 	if err != nil {
 		return err
 	}
@@ -272,7 +276,7 @@ func (h *hearing) send(ctx context.Context) <-chan error {
 		return ended
 	}
 	ran := make(chan error, 1)
-	go func() { ran <- h.box.Run(ctx, h.client) }()
+	go func() { ran <- h.box.Run(ctx, reports{h}) }()
 	go func() {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
@@ -331,12 +335,15 @@ func (h *hearing) open() int {
 // drain waits for signals that are about to leave.
 func (h *hearing) drain(ctx context.Context) {
 	until := time.Now().Add(longestDrain)
-	for h.open() > 0 && time.Now().Before(until) && h.soon() {
+	if h.open() > 0 && h.soon() {
+		h.probe(ctx)
+	}
+	for h.open() > 0 && !h.away.Load() && time.Now().Before(until) && h.soon() {
 		if pause(ctx, 20*time.Millisecond) != nil {
 			return
 		}
 	}
-	if n := h.open(); n > 0 {
+	if n := h.open(); n > 0 && !h.away.Load() {
 		h.v.show(noticeEvent{Type: "notice", Message: plural(n, "signal waits", "signals wait") + " in the outbox: \"aloud outbox\" shows them, \"aloud outbox send\" sends them"})
 	}
 }

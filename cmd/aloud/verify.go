@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -68,7 +70,7 @@ func verify(e *env, o verifyOptions, file string) error {
 		return err
 	}
 	if failed != nil {
-		fmt.Fprintf(e.stderr, "aloud: the proof fails: %v\n", failed)
+		fmt.Fprintf(e.stderr, "aloud: the proof fails: %v%s\n", failed, afterEnd(evidence))
 		return &exitError{status: 1}
 	}
 	return nil
@@ -119,7 +121,30 @@ func readEvidence(e *env, file string) ([]byte, error) {
 	case data[0] != '{':
 		return nil, aloud.Errorf(aloud.EINVALID, "this is not evidence: it is not a JSON object; fetch it by GET /v1/evidence/BID")
 	}
-	return data, nil
+	return data, noEvidence(data)
+}
+
+// noEvidence refuses a JSON object that has neither of the two members of
+// evidence, such as the server's answer that there is none.
+func noEvidence(data []byte) error {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil || members["evidence"] != nil || members["protected"] != nil {
+		return nil
+	}
+	var problem struct{ Title, Detail string }
+	_ = json.Unmarshal(data, &problem) // without them it is just no evidence
+	if said := cmp.Or(problem.Detail, problem.Title); said != "" {
+		return aloud.Errorf(aloud.EINVALID, "this is not evidence but a server's answer that says %.200q", said)
+	}
+	return aloud.Errorf(aloud.EINVALID, "this is JSON, but not evidence; fetch it by GET /v1/evidence/BID")
+}
+
+// afterEnd says so if the file ends in space, which the server never sends.
+func afterEnd(evidence []byte) string {
+	if len(bytes.TrimRight(evidence, " \t\r\n")) == len(evidence) {
+		return ""
+	}
+	return "; the file ends in a line break or space that was added: save the answer byte for byte, such as by curl -o FILE"
 }
 
 func readLimited(path string, limit int) ([]byte, error) {

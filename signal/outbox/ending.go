@@ -91,7 +91,7 @@ func withdrawn(ctx context.Context, in querier, receipt aloud.Hash, purposes ...
 			return damaged(err)
 		}
 		if p == "" {
-			return aloud.Errorf(aloud.EFORBIDDEN, "this device's data was erased; to take part again run: aloud enrol")
+			return aloud.Errorf(aloud.EFORBIDDEN, "this device's data was erased; to take part again run: aloud enrol --server URL")
 		}
 		if slices.Contains(purposes, p) {
 			return aloud.Errorf(aloud.EFORBIDDEN, "the consent to %s was withdrawn; to give it again run: aloud enrol --renew", p)
