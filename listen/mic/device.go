@@ -1,6 +1,7 @@
 package mic
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gen2brain/malgo"
@@ -65,7 +66,30 @@ func (h *host) captures() ([]malgo.DeviceInfo, error) {
 	if err != nil {
 		return nil, aloud.Errorf(aloud.EUNAVAILABLE, "the microphones can't be listed: %w", err)
 	}
-	return found, nil
+	return slices.DeleteFunc(found, func(d malgo.DeviceInfo) bool {
+		id, _, _ := strings.Cut(string(d.ID[:]), "\x00")
+		return plugin(id, d.Name())
+	}), nil
+}
+
+// plugin reports whether a device is one of ALSA's converters or its source of
+// silence, which ALSA lists beside the microphones. The names are those of the
+// configuration that comes with it.
+func plugin(id, name string) bool {
+	switch id {
+	case "null", "lavrate", "samplerate", "speexrate", "speex", "jack", "oss", "upmix", "vdownmix", "usbstream", "dsnoop", "dmix":
+		return true
+	}
+	name = strings.ToLower(name)
+	for _, part := range []string{
+		"discard all samples", "rate converter plugin", "jack audio connection kit", "open sound system",
+		"plugin using speex dsp", "plugin for channel upmix", "plugin for channel downmix",
+	} {
+		if strings.Contains(name, part) {
+			return true
+		}
+	}
+	return false
 }
 
 // find returns the one microphone that a name means: all of its name, or a part
