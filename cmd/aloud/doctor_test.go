@@ -83,10 +83,10 @@ func TestDoctor(t *testing.T) {
 		{"missing server key", "keys", "missing", func() func() { return replace(t, filepath.Join(dir, "keys", "server.key"), nil) }, nil},
 		{"damaged key", "keys", "damaged", func() func() { return replace(t, filepath.Join(dir, "keys", "server.key"), []byte("x")) }, nil},
 		{"missing key-encryption key", "keys", "key-encryption", func() func() { return replace(t, filepath.Join(dir, "keys", "kek"), nil) }, nil},
-		{"damaged database", "aloud.db", "backup", func() func() {
+		{"damaged database", "aloud.db", "Backups", func() func() {
 			return replace(t, filepath.Join(dir, datadir.DatabaseFile), []byte(strings.Repeat("not a database ", 1000)))
 		}, nil},
-		{"no stream", "stream", "backup", func() func() { return replace(t, filepath.Join(dir, datadir.StreamDir), nil) }, nil},
+		{"no stream", "stream", "Backups", func() func() { return replace(t, filepath.Join(dir, datadir.StreamDir), nil) }, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.harm != nil {
