@@ -9,7 +9,7 @@ import (
 // When an utterance gets a view without its noise. Chosen on half of the clips;
 // docs/asr.md has the figures.
 const (
-	noisyBelow = 15    // dB between its loud half and its quietest tenth
+	noisyBelow = 14    // dB between its loud half and its quietest tenth
 	doubtful   = -0.60 // mean log-probability a token: less sure than this, look again
 	unbelieved = -1.00 // less sure than this after that: nobody said it
 )

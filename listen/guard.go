@@ -58,13 +58,11 @@ func plain(text string) string {
 func Loop(tokens []int32) (keep int, looping bool) {
 	for n := 1; n <= 16; n++ {
 		times := 3
-		switch {
-		case n == 1: // people do say "no, no, no, no"
+		switch n {
+		case 1: // people do say "no, no, no, no"
 			times = 5
-		case n == 2:
+		case 2:
 			times = 4
-		case n >= 6: // but hardly ever a whole clause again, word for word
-			times = 2
 		}
 		if len(tokens) < n*times {
 			continue

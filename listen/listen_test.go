@@ -426,14 +426,13 @@ func TestLoopsAreFound(t *testing.T) {
 		return out
 	}
 	for text, want := range map[string]int{
-		"I need a car":                              0,
-		"very very good":                            0,
-		"no no no no":                               0, // people say that
-		"no no no no no":                            1,
-		"the end of the end of the":                 0,
-		"so we go to so we go to so we go to":       4,
-		"I thought that it is I thought that it is": 0,
-		"I thought that would be good I thought that would be good": 6,
+		"I need a car":                        0,
+		"very very good":                      0,
+		"no no no no":                         0, // people say that
+		"no no no no no":                      1,
+		"the end of the end of the":           0,
+		"so we go to so we go to so we go to": 4,
+		"I thought that would be good I thought that would be good": 0, // nor is a clause said twice
 	} {
 		keep, looping := listen.Loop(tokens(text))
 		if looping != (want > 0) || (looping && keep != want) {
