@@ -11,7 +11,7 @@ import (
 const (
 	noisyBelow = 14    // dB between its loud half and its quietest tenth
 	doubtful   = -0.60 // mean log-probability a token: less sure than this, look again
-	unbelieved = -1.00 // less sure than this after that: nobody said it
+	unbelieved = -1.10 // less sure than this after that: nobody said it
 )
 
 // silence is put before and after each utterance, 200 ms: the recogniser is
