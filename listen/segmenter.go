@@ -10,7 +10,7 @@ const (
 	keepTail   = 15   // of which 320 ms are kept
 	minSpeech  = 3    // an utterance with fewer speech frames is dropped
 	maxFrames  = 312  // just under 10 s: longer ones are cut
-	cutSearch  = 190  // at the quietest place of the last 6 s
+	cutSearch  = 125  // at the quietest place of the last 4 s
 	cutSmooth  = 5    // measured over 160 ms
 	bufferSize = maxFrames * FrameSize
 )
