@@ -7,7 +7,7 @@ const (
 	speechOff  = 0.35 // one less likely than this is a pause
 	preRoll    = 10   // 320 ms before the first speech frame are kept
 	hangOver   = 20   // 640 ms of pause end an utterance
-	keepTail   = 15   // of which 320 ms are kept
+	keepTail   = 15   // of which 480 ms are kept
 	minSpeech  = 3    // an utterance with fewer speech frames is dropped
 	maxFrames  = 312  // just under 10 s: longer ones are cut
 	cutSearch  = 125  // at the quietest place of the last 4 s
