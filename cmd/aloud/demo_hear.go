@@ -99,6 +99,11 @@ func (d *demo) hear(ctx context.Context, p *person, engine *intent.Engine, t *he
 		var found intent.Finding
 		for _, u := range heard {
 			one := talk.Hear(u)
+			for _, in := range talk.Retracted() { // it led up to sensitive talk
+				found.Intents = slices.DeleteFunc(found.Intents, func(f aloud.Intent) bool {
+					return f.Category == in.Category && f.Stage == in.Stage
+				})
+			}
 			found.Intents = append(found.Intents, one.Intents...)
 			found.Suppressed += one.Suppressed
 		}

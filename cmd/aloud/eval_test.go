@@ -170,7 +170,7 @@ func TestEvalSaysWhatIsWrongWithItsInput(t *testing.T) {
 // TestEvalOnSharedSpeech runs the command on a few real clips.
 func TestEvalOnSharedSpeech(t *testing.T) {
 	if testing.Short() {
-		t.Skip("short run")
+		t.Skip("takes minutes: left out by -short")
 	}
 	data := filepath.Join("..", "..", "..", "shared", "data", "speech")
 	all, err := os.ReadFile(filepath.Join(data, "manifest.jsonl"))
