@@ -24,6 +24,7 @@ type batch struct {
 	members map[aloud.ParticipantID][]Membership // those touched
 	after   []func()
 	scrub   bool
+	latest  time.Time // when the latest member was collected
 	counts  struct{ messages, members, skipped, dead uint64 }
 
 	message collector.Message // the one being applied
@@ -105,6 +106,9 @@ func (b *batch) commit(last uint64) {
 	k.changed = make(chan struct{})
 	k.mu.Unlock()
 	k.unscrubbed = k.unscrubbed || b.scrub
+	if b.latest.After(k.latest) {
+		k.latest = b.latest
+	}
 }
 
 // group applies the members of one message. One that is bad goes to the dead
@@ -143,6 +147,9 @@ func (b *batch) group(ctx context.Context) error {
 			continue
 		}
 		b.counts.members++
+		if m.At.After(b.latest) {
+			b.latest = m.At
+		}
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type Keeper struct {
 	running bool
 
 	swept, pruned time.Time
+	latest        time.Time // when the latest of the applied members was collected
 	unscrubbed    bool // removed rows may still be in the database's log
 	erased        bool // somebody was, since the last sweep of the database
 	counts        keeperCounts
@@ -345,10 +346,28 @@ func (k *Keeper) sweep(ctx context.Context) {
 		k.pruned = now
 		k.unscrubbed = k.unscrubbed || k.erased
 		k.erased = false
-		if err := k.cfg.Database.Sweep(ctx, now, now.Add(-k.cfg.Retain)); err != nil && ctx.Err() == nil {
+		if err := k.cfg.Database.Sweep(ctx, now, k.past(ctx, now), now.Add(-k.cfg.Retain)); err != nil && ctx.Err() == nil {
 			k.cfg.Log.Warn("sweeping ended memberships failed; it is tried again", "error", err)
 		}
 	}
+}
+
+// late is how much older than one before it a message may be: collectors work
+// side by side, and a group waits for the disk.
+const late = 10 * time.Minute
+
+// past is a time that every message still to come is younger than. What the
+// messages lead to must not depend on how far behind they are applied, so a
+// membership that ended is swept only once no message can ask for it any more.
+func (k *Keeper) past(ctx context.Context, now time.Time) time.Time {
+	latest := k.latest
+	if last, err := k.cfg.Stream.Last(ctx); err == nil && k.Position() >= last {
+		latest = now
+	}
+	if latest.IsZero() {
+		return latest
+	}
+	return latest.Add(-late)
 }
 
 // lastScrub is how long the scrub at the end may take.

@@ -134,7 +134,7 @@ type Database interface {
 	Rules(ctx context.Context) ([]PlacedRule, error)
 	EachMember(ctx context.Context, now time.Time, fn func(Member) error) error
 	EachLink(ctx context.Context, fn func(identity.Link) error) error
-	// Sweep deletes memberships that ended before now, ids and signals that
+	// Sweep deletes memberships that ended before ended, ids and signals that
 	// expired before keep, and what names somebody who was erased.
-	Sweep(ctx context.Context, now, keep time.Time) error
+	Sweep(ctx context.Context, now, ended, keep time.Time) error
 }

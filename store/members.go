@@ -94,9 +94,9 @@ func (s *Store) EachMember(ctx context.Context, now time.Time, fn func(audience.
 }
 
 // Sweep implements audience.Database.
-func (s *Store) Sweep(ctx context.Context, now, keep time.Time) error {
+func (s *Store) Sweep(ctx context.Context, now, ended, keep time.Time) error {
 	return s.Update(ctx, func(tx *Tx) error {
-		if err := tx.exec(ctx, `DELETE FROM members WHERE until <= $1`, ms(now)); err != nil {
+		if err := tx.exec(ctx, `DELETE FROM members WHERE until <= $1`, ms(ended)); err != nil {
 			return err
 		}
 		if err := tx.exec(ctx, `DELETE FROM signals WHERE expires <= $1`, ms(keep)); err != nil {

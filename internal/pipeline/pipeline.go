@@ -29,6 +29,9 @@ type Config struct {
 	Strict    bool // a server that is not simulated
 	Linger    time.Duration
 	Log       *slog.Logger
+
+	// Reader stands between the stream and the keeper; nil is none.
+	Reader func(audience.Reader) audience.Reader
 }
 
 // Pipeline is a running data path.
@@ -91,9 +94,13 @@ func Start(ctx context.Context, cfg Config) (p *Pipeline, err error) {
 	if p.Index, err = audience.NewIndex(audience.IndexConfig{Links: p.Links, Minimum: cfg.Minimum, Simulated: true, Now: cfg.Now}); err != nil {
 		return p, err
 	}
+	var reader audience.Reader = p.Stream
+	if cfg.Reader != nil {
+		reader = cfg.Reader(reader)
+	}
 	public := cfg.ServerKey.Public().(ed25519.PublicKey)
 	if p.Keeper, err = audience.NewKeeper(audience.KeeperConfig{
-		Stream: p.Stream, Database: p.Store, Keys: p.Keys, ServerKeys: []ed25519.PublicKey{public},
+		Stream: reader, Database: p.Store, Keys: p.Keys, ServerKeys: []ed25519.PublicKey{public},
 		Eraser: p.Eraser, Index: p.Index, Links: p.Links, Now: cfg.Now, Log: cfg.Log,
 	}); err != nil {
 		return p, err

@@ -174,7 +174,7 @@ func signals(s *suite) {
 	if aloud.ErrorCode(err) != aloud.ECONFLICT {
 		s.Errorf("twice: %v", err)
 	}
-	s.must(s.db.Sweep(s.ctx, s.now, s.now.Add(2*time.Hour)))
+	s.must(s.db.Sweep(s.ctx, s.now, s.now, s.now.Add(2*time.Hour)))
 	if _, ok, err := s.db.SignalOf(s.ctx, ids[7]); err != nil || ok {
 		s.Errorf("an expired one after the sweep: %v, %v", ok, err)
 	}
@@ -298,7 +298,7 @@ func members(s *suite) {
 	if len(rules) != 1 || rules[0].Partition != 3 || rules[0].Audience != a || rules[0].Rule.Category != rule.Category || rules[0].Rule.Window != rule.Window {
 		s.Errorf("rules: %+v", rules)
 	}
-	s.must(s.db.Sweep(s.ctx, s.now, s.now.Add(-time.Hour)))
+	s.must(s.db.Sweep(s.ctx, s.now, s.now, s.now.Add(-time.Hour)))
 	s.apply(func(tx audience.Tx) error {
 		if all, err := tx.MembersOf(s.ctx, p); err != nil || len(all) != 1 {
 			s.Errorf("after the sweep: %+v, %v", all, err)
@@ -424,7 +424,7 @@ func endings(s *suite) {
 		return tx.DropParticipant(s.ctx, gone)
 	})
 	s.must(s.db.AddBids(s.ctx, bids[2:])) // decided before, written after
-	s.must(s.db.Sweep(s.ctx, s.now, s.now.Add(-time.Hour)))
+	s.must(s.db.Sweep(s.ctx, s.now, s.now, s.now.Add(-time.Hour)))
 	for i, want := range []aloud.ParticipantID{"", stays, ""} {
 		if b, err := s.db.Bid(s.ctx, bids[i].ID); err != nil || b.Participant != want || (b.Signal == "") != (want == "") || b.CPM != bids[i].CPM {
 			s.Errorf("bid %d: %+v, %v; want it of %q", i, b, err, want)
