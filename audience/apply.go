@@ -140,6 +140,10 @@ func (b *batch) group(ctx context.Context) error {
 		if aloud.ErrorCode(err) == aloud.EUNAVAILABLE || ctx.Err() != nil {
 			return err
 		}
+		if aloud.ErrorCode(err) == aloud.ENOTFOUND && b.ended(ctx, e) {
+			b.counts.skipped++
+			continue
+		}
 		if err != nil {
 			if err := b.dead(ctx, i, e.Kind, err); err != nil {
 				return err
@@ -152,6 +156,13 @@ func (b *batch) group(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// ended reports whether an envelope's key was destroyed while the envelope was
+// being applied.
+func (b *batch) ended(ctx context.Context, e collector.Envelope) bool {
+	_, err := collector.OpenMember(ctx, b.k.cfg.Keys, e)
+	return aloud.ErrorCode(err) == aloud.ENOTFOUND
 }
 
 func (b *batch) dead(ctx context.Context, member int, kind collector.Kind, cause error) error {

@@ -58,7 +58,7 @@ func TestLateKeeperWritesTheSameRecords(t *testing.T) {
 	slow := &slowReader{idle: make(chan struct{})}
 	p, err := pipeline.Start(w.ctx, pipeline.Config{
 		Dir: w.dir, ServerKey: w.key, Now: w.clock.Now,
-		Reader: func(r audience.Reader) audience.Reader { slow.Reader = r; return slow },
+		Keeper: func(c *audience.KeeperConfig) { slow.Reader, c.Stream = c.Stream, slow },
 	})
 	must(t, err)
 	w.Pipeline = p
@@ -95,5 +95,67 @@ func TestLateKeeperWritesTheSameRecords(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(live, again); diff != "" {
 		t.Errorf("the replay made other records (-live +replay):\n%s", diff)
+	}
+}
+
+// endingDatabase ends somebody's keys right before a member of a group is
+// applied, when it was opened already.
+type endingDatabase struct {
+	audience.Database
+	end func() error // called once
+}
+
+type endingTx struct {
+	audience.Tx
+	db *endingDatabase
+}
+
+func (d *endingDatabase) Apply(ctx context.Context, fn func(audience.Tx) error) error {
+	return d.Database.Apply(ctx, func(tx audience.Tx) error { return fn(endingTx{tx, d}) })
+}
+
+func (t endingTx) Try(ctx context.Context, fn func() error) error {
+	if end := t.db.end; end != nil {
+		t.db.end = nil
+		if err := end(); err != nil {
+			return err
+		}
+	}
+	return t.Tx.Try(ctx, fn)
+}
+
+// TestKeyEndsWhileApplied: a message whose key is destroyed between its opening
+// and its application is skipped, like one whose key was gone before.
+func TestKeyEndsWhileApplied(t *testing.T) {
+	w := newWorld(t)
+	person, _ := w.enrol()
+	now := w.clock.Now()
+	token, err := person.Signal(aloud.Intent{Category: "home.hvac", Stage: aloud.StageNeed, Score: 0.8}, now, now, "")
+	must(t, err)
+	must(t, w.Settle(w.ctx))
+	w.stop()
+
+	var db endingDatabase
+	p, err := pipeline.Start(w.ctx, pipeline.Config{
+		Dir: w.dir, ServerKey: w.key, Now: w.clock.Now,
+		Keeper: func(c *audience.KeeperConfig) {
+			db = endingDatabase{Database: c.Database, end: func() error { return c.Keys.Forget(w.ctx, person.ID) }}
+			c.Database = &db
+		},
+	})
+	must(t, err)
+	w.Pipeline = p
+	if r := w.Collector.Signals(w.ctx, []string{token})[0]; r.Status != collector.Accepted {
+		t.Fatalf("the signal was %s: %v", r.Status, r.Err)
+	}
+	must(t, w.Settle(w.ctx))
+	if db.end != nil {
+		t.Fatal("nothing was applied")
+	}
+	if n, err := w.Store.DeadLetters(w.ctx); err != nil || n > 0 {
+		t.Errorf("%d dead letters, %v", n, err)
+	}
+	if c := w.Keeper.Counts(); c.Skipped != 1 || c.Members != 0 {
+		t.Errorf("%d skipped and %d applied, not 1 and 0", c.Skipped, c.Members)
 	}
 }

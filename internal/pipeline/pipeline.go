@@ -30,8 +30,8 @@ type Config struct {
 	Linger    time.Duration
 	Log       *slog.Logger
 
-	// Reader stands between the stream and the keeper; nil is none.
-	Reader func(audience.Reader) audience.Reader
+	// Keeper may put something between the keeper and what it is given.
+	Keeper func(*audience.KeeperConfig)
 }
 
 // Pipeline is a running data path.
@@ -94,15 +94,15 @@ func Start(ctx context.Context, cfg Config) (p *Pipeline, err error) {
 	if p.Index, err = audience.NewIndex(audience.IndexConfig{Links: p.Links, Minimum: cfg.Minimum, Simulated: true, Now: cfg.Now}); err != nil {
 		return p, err
 	}
-	var reader audience.Reader = p.Stream
-	if cfg.Reader != nil {
-		reader = cfg.Reader(reader)
-	}
 	public := cfg.ServerKey.Public().(ed25519.PublicKey)
-	if p.Keeper, err = audience.NewKeeper(audience.KeeperConfig{
-		Stream: reader, Database: p.Store, Keys: p.Keys, ServerKeys: []ed25519.PublicKey{public},
+	keeper := audience.KeeperConfig{
+		Stream: p.Stream, Database: p.Store, Keys: p.Keys, ServerKeys: []ed25519.PublicKey{public},
 		Eraser: p.Eraser, Index: p.Index, Links: p.Links, Now: cfg.Now, Log: cfg.Log,
-	}); err != nil {
+	}
+	if cfg.Keeper != nil {
+		cfg.Keeper(&keeper)
+	}
+	if p.Keeper, err = audience.NewKeeper(keeper); err != nil {
 		return p, err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
