@@ -133,3 +133,22 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// A word that is too unsure to go by still keeps what is sensitive from giving
+// an intent.
+func TestUnsureWordsSuppress(t *testing.T) {
+	c := newEngine(t).NewConversation(nil)
+	sure := aloud.Utterance{Text: "we need a new mattress"}
+	if f := c.Hear(sure); len(f.Intents) != 1 || f.Suppressed != 0 {
+		t.Fatalf("without the word: %+v", f)
+	}
+	c = newEngine(t).NewConversation(nil)
+	f := c.Hear(aloud.Utterance{Text: sure.Text, Heard: "since the chemotherapy we need a new mattress"})
+	if len(f.Intents) != 0 || f.Suppressed != 1 {
+		t.Errorf("with it: %+v", f)
+	}
+	c = newEngine(t).NewConversation(nil)
+	if f := c.Hear(aloud.Utterance{Text: "we need", Heard: "we need a new mattress"}); len(f.Intents) != 0 {
+		t.Errorf("an intent from words that were left out: %+v", f)
+	}
+}

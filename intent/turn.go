@@ -53,6 +53,13 @@ func (e *Engine) readTurns(window []aloud.Utterance, s *scratch) {
 		if u.Partial {
 			continue
 		}
+		if u.Heard != "" { // a word may be too unsure to go by, and still be sensitive
+			var whole turn
+			e.matcher.read(u.Heard, s)
+			hits = e.matcher.find(s, hits[:0])
+			whole.sort(hits)
+			t.sensitive, t.kinds, t.child = whole.sensitive, whole.kinds, whole.child
+		}
 		e.matcher.read(u.Text, s)
 		t.length = int16(len(s.tokens))
 		for _, tok := range s.tokens {

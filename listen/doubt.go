@@ -4,14 +4,16 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 )
 
-// When an utterance gets a view without its noise. Chosen on half of the clips;
-// docs/asr.md has the figures.
+// When an utterance gets a second look. Chosen on half of the clips; docs/asr.md
+// has the figures.
 const (
-	noisyBelow = 14    // dB between its loud half and its quietest tenth
-	doubtful   = -0.60 // mean log-probability a token: less sure than this, look again
-	unbelieved = -1.10 // less sure than this after that: nobody said it
+	noisyBelow = 18    // dB between its loud half and its quietest tenth …
+	noisySure  = -0.25 // … and a mean log-probability a token below this
+	doubtful   = -0.60 // less sure than this, look again without noise too
+	unsureWord = -1.80 // a word less sure than this is left out
 )
 
 // silence is put before and after each utterance, 200 ms: the recogniser is
@@ -25,30 +27,46 @@ const (
 	overNoise  = 2
 )
 
+// fasterBy is how many hundredths of a second the second look says in a
+// hundred.
+const fasterBy = 105
+
 // heard is what is left of an utterance after the guards; an empty text means
 // that nothing was said.
 type heard struct {
 	text       string
+	all        string // with the words that were left out of it; "" where none were
 	confidence float64
-	again      bool // it was noisy or doubtful, and heard without its noise as well
+	again      bool // it was noisy or doubtful, and looked at a second time
 }
 
-// doubter recognises an utterance that may be hard to understand. A noisy
-// one is heard as it was and without its steady noise at once, and so, at a
-// second look, is one that the first left doubtful; the likelier text is kept.
-// Clean speech pays nothing for this.
+// doubter recognises an utterance that may be hard to understand. At a second
+// look, one that is noisy or left doubt is heard as it was, a little faster,
+// and without its steady noise, all at once. Clean speech pays nothing for
+// this. Words that nobody can be sure of are left out in the end.
+//
+// An utterance that the cap cut in the middle of speech is kept until the one
+// that it runs on into is recognised, which is heard from its beginning.
 type doubter struct {
 	rec   Recogniser
 	plain bool
 
-	noise *suppressor
-	quiet []float32 // the utterance without noise, overwritten after use
+	noise  *suppressor
+	quiet  []float32 // the utterance without noise, overwritten after use
+	faster *tempo
+
+	before struct { // an utterance that goes on in the next one
+		samples []float32
+		at      int64
+		said    []int32
+	}
+	joined []float32 // it and the next one, overwritten after use
 
 	levels []float32
 }
 
 func newDoubter(rec Recogniser, plain bool) *doubter {
-	return &doubter{rec: rec, plain: plain, noise: newSuppressor()}
+	return &doubter{rec: rec, plain: plain, noise: newSuppressor(), faster: newTempo(fasterBy)}
 }
 
 // partial recognises an utterance that goes on, in one look.
@@ -62,45 +80,52 @@ func (d *doubter) partial(ctx context.Context, seg segment) (heard, error) {
 
 // final recognises a complete utterance.
 func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
-	r := request(seg)
-	if d.plain {
-		h, err := d.rec.Recognise(ctx, r)
-		if err != nil {
-			return heard{}, err
-		}
-		return judged(seg, h), nil
-	}
-	defer d.forget()
-	hard := d.loudness(seg.samples) < noisyBelow
-	if hard {
-		r.Views = append(r.Views, d.quieted(seg.samples))
-	}
+	r := d.request(seg)
 	h, err := d.rec.Recognise(ctx, r)
 	if err != nil {
 		return heard{}, err
 	}
-	if !hard && doubted(h) {
-		hard = true
-		r.Again, r.Views = true, append(r.Views, d.quieted(seg.samples))
-		again, err := d.rec.Recognise(ctx, r)
-		if err != nil {
+	again := !d.plain && d.doubts(seg, h)
+	if again {
+		x := r.Views[0]
+		r.Again, r.Views = true, [][]float32{x, d.faster.said(x), d.quieted(x)}
+		if h, err = d.rec.Recognise(ctx, r); err != nil {
 			return heard{}, err
 		}
-		if h.Masked && !again.Masked || again.LogProb > h.LogProb {
-			h = again
-		}
 	}
+	d.forget()
 	got := judged(seg, h)
-	if hard && h.LogProb < unbelieved {
-		got = heard{}
+	got.again = again
+	if seg.open && !d.plain && got.text != "" {
+		d.before.samples = append(d.before.samples[:0], seg.samples...)
+		d.before.at, d.before.said = seg.at, h.Said
 	}
-	got.again = hard
 	return got, nil
+}
+
+// request asks for an utterance, and for all that it runs on from where the cap
+// cut it.
+func (d *doubter) request(seg segment) Request {
+	r := request(seg)
+	b := &d.before
+	lead := int(seg.at - b.at)
+	if len(b.said) == 0 || lead > len(b.samples) {
+		return r
+	}
+	d.joined = append(append(d.joined[:0], b.samples[:lead]...), seg.samples...)
+	r.Views[0], r.Before, r.Lead = d.joined, b.said, lead
+	return r
+}
+
+// doubts reports whether an utterance needs a second look.
+func (d *doubter) doubts(seg segment, h Hypothesis) bool {
+	return h.Masked || h.Cut || h.LogProb < doubtful || h.LogProb < noisySure && d.loudness(seg.samples) < noisyBelow
 }
 
 // quieted is the utterance without its steady noise.
 func (d *doubter) quieted(x []float32) []float32 {
 	if cap(d.quiet) < len(x) {
+		clear(d.quiet)
 		d.quiet = make([]float32, len(x))
 	}
 	d.quiet = d.quiet[:len(x)]
@@ -128,10 +153,14 @@ func (d *doubter) loudness(x []float32) float64 {
 	return 10 * math.Log10((loud+1e-10)/(float64(d.levels[n/10])+1e-10))
 }
 
-// forget overwrites what is left of the last utterance.
+// forget overwrites what is left of the utterances so far.
 func (d *doubter) forget() {
 	clear(d.quiet[:cap(d.quiet)])
 	d.noise.wipe()
+	d.faster.wipe()
+	clear(d.joined[:cap(d.joined)])
+	clear(d.before.samples[:cap(d.before.samples)])
+	d.before.said = nil
 }
 
 func request(seg segment) Request {
@@ -143,11 +172,27 @@ func request(seg segment) Request {
 	}
 }
 
-func doubted(h Hypothesis) bool { return h.LogProb < doubtful || h.Masked || h.Cut }
-
 func judged(seg segment, h Hypothesis) heard {
 	if invented(seg, h) {
 		return heard{}
 	}
-	return heard{text: h.Text, confidence: math.Exp(h.LogProb)}
+	got := heard{text: sure(h), confidence: math.Exp(h.LogProb)}
+	if got.text != h.Text {
+		got.all = h.Text
+	}
+	return got
+}
+
+// sure is the text without the words that nobody can be sure of.
+func sure(h Hypothesis) string {
+	var kept []string
+	for _, w := range h.Words {
+		if w.LogProb >= unsureWord {
+			kept = append(kept, w.Text)
+		}
+	}
+	if len(kept) == len(h.Words) {
+		return h.Text
+	}
+	return strings.Join(kept, " ")
 }

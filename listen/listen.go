@@ -46,7 +46,7 @@ type Stats struct {
 
 	Utterances int // final ones given out
 	Guarded    int // final ones thrown out as invented
-	SecondLook int // final ones that were noisy or doubtful, and heard without their noise as well
+	SecondLook int // final ones that were noisy or doubtful, and looked at a second time
 }
 
 // ComputeSeconds is what all parts took together.

@@ -36,10 +36,14 @@ type Gate interface {
 
 // Request is one utterance to recognise.
 type Request struct {
-	// Views are the utterance as it was heard, and versions of it in which
-	// something was mended. All are equally long. With more than one, their
-	// opinions on each word are averaged.
+	// Views are the utterance as it was heard, and versions of it: mended, or
+	// said slower or faster. Silence follows those that end before the longest.
+	// With more than one, their opinions on each word are averaged.
 	Views [][]float32
+	// Before are the tokens of what the views begin with, Lead samples long,
+	// where that was recognised already: the answer goes on from there.
+	Before []int32
+	Lead   int
 	// Again says that the utterance was recognised before and left doubt.
 	Again bool
 	// Pad is how many samples of silence to put before and after each view.
@@ -49,9 +53,6 @@ type Request struct {
 	MaskEnd bool
 	// MaxTokens bounds the answer; 0 leaves it to the recogniser.
 	MaxTokens int
-	// Beam is how many unfinished texts are followed at once; 0 and 1 mean
-	// greedy decoding.
-	Beam int
 	// Unguarded leaves out the guard against repetition: to measure the bare
 	// model.
 	Unguarded bool
@@ -60,7 +61,9 @@ type Request struct {
 // Hypothesis is what a recogniser made of a Request.
 type Hypothesis struct {
 	Text   string
-	Tokens int // how many, the end of the text included
+	Words  []Word  // the same, word by word
+	Said   []int32 // the same, as tokens that a Request's Before takes
+	Tokens int     // how many, the end of the text included
 	// LogProb is the mean log-probability of the tokens, the end of the text
 	// included; 0 is certainty. FirstEnd is the log-probability that there was
 	// nothing to write down, before MaskEnd had its say.
@@ -68,4 +71,10 @@ type Hypothesis struct {
 	FirstEnd float64
 	Masked   bool // the end of the text was the likeliest first token, and MaskEnd forbade it
 	Cut      bool // it was stopped by MaxTokens or for repeating itself, not by an end of text
+}
+
+// Word is one word of a Hypothesis, with the punctuation after it.
+type Word struct {
+	Text    string
+	LogProb float64 // of its least sure token
 }

@@ -68,16 +68,15 @@ func (l *Listener) judge(frame []float32, n int) (float32, error) {
 func (l *Listener) end(ctx context.Context, emit func(aloud.Utterance) error) error {
 	err := l.final(ctx, emit)
 	l.seg.reset()
+	l.doubt.forget()
 	return err
 }
 
 func (l *Listener) final(ctx context.Context, emit func(aloud.Utterance) error) error {
 	defer l.seg.release()
 	seg, ok := l.seg.done()
-	if !ok {
-		return nil
-	}
-	if !l.admit(seg, true) {
+	if !ok || !l.admit(seg, true) {
+		l.doubt.forget() // nothing runs on into what is not recognised
 		return nil
 	}
 	start := l.cfg.Clock()
@@ -142,6 +141,7 @@ func utterance(seg segment, heard heard, partial bool) aloud.Utterance {
 		Start:      float64(seg.at) / Rate,
 		End:        float64(seg.at+int64(len(seg.samples))) / Rate,
 		Text:       strings.TrimSpace(heard.text),
+		Heard:      strings.TrimSpace(heard.all),
 		Confidence: heard.confidence,
 		Partial:    partial,
 	}

@@ -12,6 +12,7 @@ const (
 	maxFrames  = 312  // just under 10 s: longer ones are cut
 	cutSearch  = 125  // at the quietest place of the last 4 s
 	cutSmooth  = 5    // measured over 160 ms
+	cutShare   = 2    // both sides get the 64 ms before and after it
 	bufferSize = maxFrames * FrameSize
 )
 
@@ -22,6 +23,7 @@ type segment struct {
 	at      int64 // position of the first sample in the stream
 	speech  int   // frames that held speech
 	surety  float64
+	open    bool // it was cut at the cap, and no pause was there to cut it in
 }
 
 // speechSeconds is how long somebody was heard to speak.
@@ -83,11 +85,18 @@ func (s *segmenter) done() (segment, bool) {
 	if !s.open() {
 		return segment{}, false
 	}
-	if s.pause() < hangOver && s.n == maxFrames {
-		return s.upto(s.quietest()), true
+	if s.capped() {
+		at := s.quietest()
+		seg := s.upto(at + cutShare)
+		seg.open = mean(s.prob[at-cutSmooth/2:at+cutSmooth/2+1]) >= speechOn
+		return seg, true
 	}
 	return s.sofar(), true
 }
+
+// capped reports whether the utterance is complete because it is as long as
+// one may be.
+func (s *segmenter) capped() bool { return s.pause() < hangOver && s.n == maxFrames }
 
 // release overwrites the utterance that done returned. What came after it is
 // kept: the pre-roll of the next one, or its beginning where the cap cut it.
@@ -95,8 +104,8 @@ func (s *segmenter) release() {
 	if !s.speaking {
 		return
 	}
-	if s.pause() < hangOver && s.n == maxFrames {
-		s.discard(s.quietest())
+	if s.capped() {
+		s.discard(s.quietest() - cutShare)
 		if s.last < 0 { // all speech was before the cut
 			s.speaking, s.last = false, 0
 			s.discard(max(0, s.n-preRoll))
@@ -152,7 +161,7 @@ func (s *segmenter) spoken(n int) int {
 // quietest is the frame before which an utterance at the cap is cut: the one
 // around which the least is heard, weighing the VAD's view in.
 func (s *segmenter) quietest() int {
-	best, at := float32(-1), s.n-1
+	best, at := float32(-1), s.n-cutSmooth
 	for i := max(s.first+minSpeech, s.n-cutSearch); i < s.n-cutSmooth; i++ {
 		var level float32
 		for j := i - cutSmooth/2; j <= i+cutSmooth/2; j++ {
@@ -169,6 +178,14 @@ func meanSquare(x []float32) float32 {
 	var sum float32
 	for _, v := range x {
 		sum += v * v
+	}
+	return sum / float32(len(x))
+}
+
+func mean(x []float32) float32 {
+	var sum float32
+	for _, v := range x {
+		sum += v
 	}
 	return sum / float32(len(x))
 }

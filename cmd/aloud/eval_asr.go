@@ -390,7 +390,7 @@ func (s *sideBySide) Recognise(ctx context.Context, r listen.Request) (listen.Hy
 
 func (s *sideBySide) beside(ctx context.Context, r listen.Request) error {
 	start := processCPU()
-	_, err := s.Recogniser.Recognise(ctx, bareRequest(r.Views[0]))
+	_, err := s.Recogniser.Recognise(ctx, bareRequest(r.Views[0][r.Lead:]))
 	s.bare += processCPU() - start
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"aloud.example/aloud"
+	"aloud.example/aloud/listen/resample"
 )
 
 // Rate is the rate of everything a Reader returns.
@@ -45,7 +46,7 @@ type decoder interface {
 type Reader struct {
 	name     string
 	dec      decoder
-	resample *Resampler // nil at 16 kHz
+	resample *resample.Resampler // nil at 16 kHz
 	close    io.Closer
 
 	frames  []float32 // interleaved, as the decoder gave them
@@ -116,7 +117,7 @@ func readerOf(name string, dec decoder) (*Reader, error) {
 		mono:   make([]float32, blockFrames),
 	}
 	if info.Rate != Rate {
-		r.resample = NewResampler(info.Rate, Rate)
+		r.resample = resample.New(info.Rate, Rate)
 	}
 	return r, nil
 }

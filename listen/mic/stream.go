@@ -14,6 +14,7 @@ import (
 	"aloud.example/aloud"
 	"aloud.example/aloud/consent"
 	"aloud.example/aloud/listen/audio"
+	"aloud.example/aloud/listen/resample"
 )
 
 // Config says which microphone to open and where its sound goes.
@@ -40,7 +41,7 @@ type Stream struct {
 	session  consent.Session
 	host     *host
 	device   *malgo.Device
-	resample *audio.Resampler
+	resample *resample.Resampler
 
 	talking atomic.Bool   // push-to-talk: the key is down
 	level   atomic.Uint64 // math.Float64bits of the last block's level
@@ -113,7 +114,7 @@ func (s *Stream) start(ctx context.Context) error {
 		return aloud.Errorf(aloud.EUNAVAILABLE, "no microphone can be opened (%w): see which there are with: aloud listen --list-devices", err)
 	}
 	if rate := int(device.SampleRate()); rate != audio.Rate {
-		s.resample = audio.NewResampler(rate, audio.Rate)
+		s.resample = resample.New(rate, audio.Rate)
 	}
 	s.device = device
 

@@ -8,36 +8,32 @@ import (
 	"aloud.example/aloud"
 )
 
-// decoding is one run of the decoder over an utterance, for one or more rows
-// side by side: views of the utterance, times texts that are followed at once.
-// Its buffers are kept for the next utterance.
+// decoding is one run of the decoder over an utterance, one row a view of it,
+// side by side. Its buffers are kept for the next utterance.
 type decoding struct {
 	m       *moonshine
 	rows    int
 	heardAt int // how many vectors the encoder made
-	step    int // tokens the cache holds
+	step    int // tokens a row that the cache holds
 
 	heard  []float32    // keys and values of what was heard, all layers
 	said   [2][]float32 // of what was said, before and after a step by turns
-	logits []float32
-	tokens []int64
+	logits []float32    // of each row's last token
+	tokens []int64      // to feed, one row after the other
 
 	binding *ort.IoBinding
 }
 
-// start prepares the tensors for rows texts over the encoder's vectors, which
-// hold one row for each view; row i hears view i % views.
-func (m *moonshine) start(hidden []float32, views, rows int) (*decoding, error) {
+// start prepares the tensors for the encoder's vectors, one row a view.
+func (m *moonshine) start(hidden []float32, rows int) (*decoding, error) {
 	d := m.run
 	if d == nil {
 		d = &decoding{m: m}
 		m.run = d
 	}
 	d.rows, d.step = rows, 0
-	d.heardAt = len(hidden) / views / m.shape.dim
+	d.heardAt = len(hidden) / rows / m.shape.dim
 	d.heard = grown(d.heard, 2*m.shape.layers*rows*m.shape.heads*d.heardAt*m.shape.headDim)
-	d.logits = grown(d.logits, rows*vocabSize)
-	d.tokens = make([]int64, rows)
 	var err error
 	if d.binding == nil {
 		if d.binding, err = m.decoder.CreateIoBinding(); err != nil {
@@ -55,8 +51,17 @@ func grown(buf []float32, n int) []float32 {
 	return buf[:n]
 }
 
-// next feeds one token a row and leaves each row's logits in d.logits. The
-// first call also works out the keys and values of what was heard.
+// feed sets what the next step feeds to each row.
+func (d *decoding) feed(tokens ...int64) {
+	d.tokens = d.tokens[:0]
+	for range d.rows {
+		d.tokens = append(d.tokens, tokens...)
+	}
+}
+
+// next feeds the tokens and leaves each row's logits in d.logits. The first
+// call also works out the keys and values of what was heard, and may feed more
+// than one token a row.
 func (d *decoding) next(hidden []float32) (err error) {
 	s := d.m.shape
 	b := d.binding
@@ -82,18 +87,20 @@ func (d *decoding) next(hidden []float32) (err error) {
 		bind(to, name, t, e)
 	}
 	rows, heads, dim := int64(d.rows), int64(s.heads), int64(s.headDim)
-	before, after := int64(d.step), int64(d.step+1)
+	fed := len(d.tokens) / d.rows
+	before, after := int64(d.step), int64(d.step+fed)
+	d.logits = grown(d.logits, len(d.tokens)*vocabSize)
 	first := d.step == 0
 
-	ids, e := ort.NewTensor(ort.NewShape(rows, 1), d.tokens)
+	ids, e := ort.NewTensor(ort.NewShape(rows, int64(fed)), d.tokens)
 	bind(b.BindInput, "input_ids", ids, e)
 	floats(b.BindInput, "encoder_hidden_states", hidden, rows, int64(d.heardAt), int64(s.dim))
 	cached, e := ort.NewTensor(ort.NewShape(1), []bool{!first})
 	bind(b.BindInput, "use_cache_branch", cached, e)
-	floats(b.BindOutput, "logits", d.logits, rows, 1, vocabSize)
+	floats(b.BindOutput, "logits", d.logits, rows, int64(fed), vocabSize)
 
 	one := d.rows * s.heads * s.headDim
-	d.said[1] = grown(d.said[1], 2*s.layers*one*(d.step+1))
+	d.said[1] = grown(d.said[1], 2*s.layers*one*(d.step+fed))
 	for i := range 2 * s.layers {
 		heard := d.heard[i*one*d.heardAt : (i+1)*one*d.heardAt]
 		if first {
@@ -104,7 +111,7 @@ func (d *decoding) next(hidden []float32) (err error) {
 			floats(b.BindInput, d.m.names.pastSaid[i], d.said[0][i*one*d.step:(i+1)*one*d.step], rows, heads, before, dim)
 			floats(b.BindInput, d.m.names.pastHeard[i], heard, rows, heads, int64(d.heardAt), dim)
 		}
-		floats(b.BindOutput, d.m.names.presentSaid[i], d.said[1][i*one*(d.step+1):(i+1)*one*(d.step+1)], rows, heads, after, dim)
+		floats(b.BindOutput, d.m.names.presentSaid[i], d.said[1][i*one*(d.step+fed):(i+1)*one*(d.step+fed)], rows, heads, after, dim)
 	}
 	if err != nil {
 		return aloud.Errorf(aloud.EINTERNAL, "preparing the decoder: %w", err)
@@ -112,30 +119,13 @@ func (d *decoding) next(hidden []float32) (err error) {
 	if err := d.m.decoder.RunWithBinding(b); err != nil {
 		return aloud.Errorf(aloud.EINTERNAL, "the decoder failed: %w", err)
 	}
-	d.step++
+	d.step += fed
+	for r := range d.rows { // of each row, what follows its last token
+		copy(d.logits[r*vocabSize:(r+1)*vocabSize], d.logits[((r+1)*fed-1)*vocabSize:])
+	}
+	d.logits = d.logits[:d.rows*vocabSize]
 	d.said[0], d.said[1] = d.said[1], d.said[0]
 	return nil
-}
-
-// reorder lets row i go on from what row from[i] has said.
-func (d *decoding) reorder(from []int) {
-	same := true
-	for i, f := range from {
-		same = same && i == f
-	}
-	if same {
-		return
-	}
-	s := d.m.shape
-	row := s.heads * s.headDim * d.step
-	d.said[1] = grown(d.said[1], len(d.said[0]))
-	for i := range 2 * s.layers {
-		at := i * d.rows * row
-		for r, f := range from {
-			copy(d.said[1][at+r*row:at+(r+1)*row], d.said[0][at+f*row:at+(f+1)*row])
-		}
-	}
-	d.said[0], d.said[1] = d.said[1], d.said[0]
 }
 
 // finish overwrites what the decoder worked out about the utterance.

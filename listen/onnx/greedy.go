@@ -10,7 +10,7 @@ import (
 // log-probabilities.
 func (m *moonshine) greedy(ctx context.Context, r listen.Request, hidden []float32) (listen.Hypothesis, error) {
 	views := len(r.Views)
-	d, err := m.start(hidden, views, views)
+	d, err := m.start(hidden, views)
 	if err != nil {
 		return listen.Hypothesis{}, err
 	}
@@ -18,14 +18,16 @@ func (m *moonshine) greedy(ctx context.Context, r listen.Request, hidden []float
 
 	var h listen.Hypothesis
 	var tokens []int32
+	var sure []float64 // each token's log-probability
 	mean := make([]float32, vocabSize)
-	token := int64(tokenStart)
+	begin := []int64{tokenStart}
+	for _, t := range r.Before {
+		begin = append(begin, int64(t))
+	}
+	d.feed(begin...)
 	for {
 		if err := ctx.Err(); err != nil {
 			return listen.Hypothesis{}, err
-		}
-		for i := range d.tokens {
-			d.tokens[i] = token
 		}
 		if err := d.next(hidden); err != nil {
 			return listen.Hypothesis{}, err
@@ -46,11 +48,12 @@ func (m *moonshine) greedy(ctx context.Context, r listen.Request, hidden []float
 			}
 		}
 		h.Tokens++
-		h.LogProb += float64(scores[best]) - norm
+		logProb := float64(scores[best]) - norm
+		h.LogProb += logProb
 		if best == tokenEnd {
 			break
 		}
-		tokens = append(tokens, int32(best))
+		tokens, sure = append(tokens, int32(best)), append(sure, logProb)
 		if !r.Unguarded {
 			if keep, looping := listen.Loop(tokens); looping {
 				tokens, h.Cut = tokens[:keep], true
@@ -61,10 +64,11 @@ func (m *moonshine) greedy(ctx context.Context, r listen.Request, hidden []float
 			h.Cut = true
 			break
 		}
-		token = int64(best)
+		d.feed(int64(best))
 	}
 	h.LogProb /= float64(h.Tokens)
-	h.Text = m.vocab.text(tokens)
+	h.Text, h.Said = m.vocab.text(tokens), tokens
+	h.Words = m.vocab.words(tokens, sure[:len(tokens)])
 	return h, nil
 }
 

@@ -120,11 +120,15 @@ func frames(samples int) int {
 	return (n-3)/2 + 1
 }
 
-// encode hears the views, with pad samples of silence around each, one after the
-// other so that it needs the memory of one, and returns their vectors, of shape
-// [views, frames, dim].
+// encode hears the views, with pad samples of silence around each and as much
+// after it as makes it as long as the longest, one after the other so that it
+// needs the memory of one, and returns their vectors, of shape [views, frames,
+// dim].
 func (m *moonshine) encode(views [][]float32, pad int) (data []float32, dim int, err error) {
-	length := max(len(views[0])+2*pad, minInput)
+	length := minInput
+	for _, v := range views {
+		length = max(length, len(v)+2*pad)
+	}
 	m.input = grown(m.input, length)
 	defer clear(m.input)
 	each := frames(length) * m.shape.dim
@@ -178,9 +182,9 @@ func (m *moonshine) Recognise(ctx context.Context, r listen.Request) (listen.Hyp
 	if len(r.Views) == 0 || len(r.Views[0]) == 0 {
 		return listen.Hypothesis{}, nil
 	}
-	for _, v := range r.Views {
-		if len(v) != len(r.Views[0]) {
-			return listen.Hypothesis{}, aloud.Errorf(aloud.EINVALID, "the views of one utterance must be equally long")
+	for _, t := range r.Before {
+		if t < 0 || t >= vocabSize {
+			return listen.Hypothesis{}, aloud.Errorf(aloud.EINVALID, "there is no token %d", t)
 		}
 	}
 	if r.MaxTokens <= 0 {
@@ -191,9 +195,6 @@ func (m *moonshine) Recognise(ctx context.Context, r listen.Request) (listen.Hyp
 		return listen.Hypothesis{}, err
 	}
 	defer clear(hidden)
-	if r.Beam > 1 {
-		return m.beam(ctx, r, hidden)
-	}
 	return m.greedy(ctx, r, hidden)
 }
 

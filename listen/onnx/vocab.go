@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"aloud.example/aloud"
+	"aloud.example/aloud/listen"
 )
 
 // maxVocab bounds what a token table may hold.
@@ -45,13 +46,35 @@ func parseVocab(text []byte) (*vocab, error) {
 func (v *vocab) text(tokens []int32) string {
 	var b strings.Builder
 	for _, t := range tokens {
-		if t >= 0 && int(t) < len(v.pieces) {
-			b.WriteString(v.pieces[t])
-		}
+		b.WriteString(v.piece(t))
 	}
 	s := b.String()
 	if !utf8.ValidString(s) {
 		s = strings.ToValidUTF8(s, "")
 	}
 	return strings.TrimSpace(s)
+}
+
+// words splits tokens where a space begins one; sure holds each token's
+// log-probability.
+func (v *vocab) words(tokens []int32, sure []float64) []listen.Word {
+	var all []listen.Word
+	for from := 0; from < len(tokens); {
+		to, least := from+1, sure[from]
+		for ; to < len(tokens) && !strings.HasPrefix(v.piece(tokens[to]), " "); to++ {
+			least = min(least, sure[to])
+		}
+		if text := v.text(tokens[from:to]); text != "" {
+			all = append(all, listen.Word{Text: text, LogProb: least})
+		}
+		from = to
+	}
+	return all
+}
+
+func (v *vocab) piece(t int32) string {
+	if t < 0 || int(t) >= len(v.pieces) {
+		return ""
+	}
+	return v.pieces[t]
 }

@@ -1,7 +1,8 @@
-package audio
+package resample
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -14,7 +15,7 @@ func tone(rate int, hz, seconds float64) []float32 {
 }
 
 func resampled(from int, in []float32, block int) []float32 {
-	r := NewResampler(from, Rate)
+	r := New(from, 16000)
 	var out []float32
 	for len(in) > 0 {
 		n := min(block, len(in))
@@ -35,7 +36,7 @@ func TestResampleTones(t *testing.T) {
 			}
 			var noise, power float64
 			for i := 1000; i < 7000; i++ {
-				want := 0.5 * math.Sin(2*math.Pi*hz*float64(i)/Rate)
+				want := 0.5 * math.Sin(2*math.Pi*hz*float64(i)/16000)
 				noise += (float64(out[i]) - want) * (float64(out[i]) - want)
 				power += want * want
 			}
@@ -73,8 +74,26 @@ func TestResampleBlocks(t *testing.T) {
 	}
 }
 
+// One resampler serves one recording after another, and keeps nothing of any.
+func TestResampleAll(t *testing.T) {
+	r := New(15200, 16000)
+	in := tone(15200, 440, 0.7)
+	want := resampled(15200, in, 1000)
+	for range 2 {
+		got := r.All(nil, in)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%d samples, not the %d of the stream", len(got), len(want))
+		}
+		for _, v := range r.history[:cap(r.history)] {
+			if v != 0 {
+				t.Fatal("sound is left in the filter")
+			}
+		}
+	}
+}
+
 func TestResampleKeepsLittle(t *testing.T) {
-	r := NewResampler(48000, Rate)
+	r := New(48000, 16000)
 	var out []float32
 	for range 1000 {
 		out = r.Push(out[:0], make([]float32, 2048))
@@ -85,7 +104,7 @@ func TestResampleKeepsLittle(t *testing.T) {
 }
 
 func BenchmarkResample48k(b *testing.B) {
-	r := NewResampler(48000, Rate)
+	r := New(48000, 16000)
 	in := tone(48000, 440, 1)
 	var out []float32
 	b.SetBytes(int64(4 * len(in)))

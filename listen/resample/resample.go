@@ -1,4 +1,4 @@
-package audio
+package resample
 
 import "math"
 
@@ -11,6 +11,7 @@ const (
 	passShare  = 0.925 // the cut-off's share of the narrower band
 	maxPhases  = 1024  // filter positions in the time of an output sample
 	exactTaps  = 1 << 18
+	block      = 2048 // input samples that All takes at once
 )
 
 // Resampler changes the rate by a ratio up/down with a polyphase FIR filter.
@@ -30,8 +31,8 @@ type Resampler struct {
 	given   int64 // output samples so far
 }
 
-// NewResampler makes one for a stream.
-func NewResampler(from, to int) *Resampler {
+// New makes one for a stream.
+func New(from, to int) *Resampler {
 	g := gcd(from, to)
 	r := &Resampler{up: to / g, down: from / g}
 	// In units of an input sample: the narrower of the two bands counts.
@@ -44,6 +45,8 @@ func NewResampler(from, to int) *Resampler {
 		// sample to the next.
 		positions = max(16, int(math.Ceil(maxPhases*min(1, float64(to)/float64(from)))))
 	}
+	// Room for some blocks, so that growing leaves no copy of the sound behind.
+	r.history = make([]float32, 0, 2*r.half+4*block)
 	r.phases = make([][]float32, positions+1)
 	for p := range r.phases {
 		r.phases[p] = tapsAt(float64(p)/float64(positions), r.half, cut)
@@ -118,6 +121,26 @@ func (r *Resampler) at(window []float32) float32 {
 
 // Wipe overwrites the input that is still held.
 func (r *Resampler) Wipe() { clear(r.history[:cap(r.history)]) }
+
+// All resamples one whole recording: it appends the output to dst and ends
+// wiped, ready for another.
+func (r *Resampler) All(dst, in []float32) []float32 {
+	r.Reset()
+	for len(in) > 0 {
+		n := min(block, len(in))
+		dst, in = r.Push(dst, in[:n]), in[n:]
+	}
+	dst = r.Flush(dst)
+	r.Reset()
+	return dst
+}
+
+// Reset wipes it for another stream.
+func (r *Resampler) Reset() {
+	r.Wipe()
+	r.history, r.primed = r.history[:0], false
+	r.pos, r.frac, r.taken, r.given = 0, 0, 0, 0
+}
 
 // dot keeps four sums, so that one multiplication need not wait for another.
 func dot(a, b []float32) float32 {
