@@ -11,14 +11,10 @@ import (
 // has the figures.
 const (
 	noisyBelow = 18    // dB between its loud half and its quietest tenth …
-	noisySure  = -0.25 // … and a mean log-probability a token below this
+	noisySure  = -0.30 // … and a mean log-probability a token below this
 	doubtful   = -0.60 // less sure than this, look again without noise too
 	unsureWord = -1.80 // a word less sure than this is left out
 )
-
-// silence is put before and after each utterance, 200 ms: the recogniser is
-// surest of a first and a last word that it hears begin and end.
-const silence = Rate / 5
 
 // The suppressor may turn a frequency down by 20 dB, and takes the noise for
 // twice as strong as it was measured.
@@ -41,9 +37,9 @@ type heard struct {
 }
 
 // doubter recognises an utterance that may be hard to understand. At a second
-// look, one that is noisy or left doubt is heard as it was, a little faster,
-// and without its steady noise, all at once. Clean speech pays nothing for
-// this. Words that nobody can be sure of are left out in the end.
+// look, one that left doubt is heard as it was, a little faster and, where it
+// is noisy, without its steady noise, all at once. Clear speech pays nothing
+// for this. Words that nobody can be sure of are left out in the end.
 //
 // An utterance that the cap cut in the middle of speech is kept until the one
 // that it runs on into is recognised, which is heard from its beginning.
@@ -85,10 +81,14 @@ func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 	if err != nil {
 		return heard{}, err
 	}
-	again := !d.plain && d.doubts(seg, h)
+	noisy := d.loudness(seg.samples) < noisyBelow
+	again := !d.plain && doubted(h, noisy)
 	if again {
 		x := r.Views[0]
-		r.Again, r.Views = true, [][]float32{x, d.faster.said(x), d.quieted(x)}
+		r.Again, r.Views = true, append(r.Views, d.faster.said(x))
+		if noisy {
+			r.Views = append(r.Views, d.quieted(x))
+		}
 		if h, err = d.rec.Recognise(ctx, r); err != nil {
 			return heard{}, err
 		}
@@ -117,9 +117,9 @@ func (d *doubter) request(seg segment) Request {
 	return r
 }
 
-// doubts reports whether an utterance needs a second look.
-func (d *doubter) doubts(seg segment, h Hypothesis) bool {
-	return h.Masked || h.Cut || h.LogProb < doubtful || h.LogProb < noisySure && d.loudness(seg.samples) < noisyBelow
+// doubted reports whether an utterance needs a second look.
+func doubted(h Hypothesis, noisy bool) bool {
+	return h.Masked || h.Cut || h.LogProb < doubtful || noisy && h.LogProb < noisySure
 }
 
 // quieted is the utterance without its steady noise.
@@ -166,7 +166,6 @@ func (d *doubter) forget() {
 func request(seg segment) Request {
 	return Request{
 		Views:     [][]float32{seg.samples},
-		Pad:       silence,
 		MaskEnd:   seg.speechSeconds() >= surelySpoken,
 		MaxTokens: tokenCap(len(seg.samples)),
 	}

@@ -46,15 +46,13 @@ type Request struct {
 	Lead   int
 	// Again says that the utterance was recognised before and left doubt.
 	Again bool
-	// Pad is how many samples of silence to put before and after each view.
-	Pad int
 	// MaskEnd forbids the end of the text as the very first token: set it where
 	// somebody surely spoke.
 	MaskEnd bool
 	// MaxTokens bounds the answer; 0 leaves it to the recogniser.
 	MaxTokens int
-	// Unguarded leaves out the guard against repetition: to measure the bare
-	// model.
+	// Unguarded leaves out the guard against repetition and whatever else the
+	// recogniser adds to its model: to measure the bare one.
 	Unguarded bool
 }
 

@@ -22,6 +22,10 @@ const (
 // shape is what tells Moonshine's sizes apart.
 type shape struct {
 	layers, heads, headDim, dim int
+	// pad is how many samples of silence are put before and after an utterance:
+	// base is surer of a first and a last word that it hears begin and end, tiny
+	// is not (docs/asr.md).
+	pad int
 }
 
 // moonshine is the recogniser: an encoder, which hears the utterance once, and
@@ -87,7 +91,7 @@ func (m *moonshine) measure(decoder string) (shape, error) {
 	}
 	switch dim {
 	case 416:
-		return shape{layers: 8, heads: 8, headDim: 52, dim: dim}, nil
+		return shape{layers: 8, heads: 8, headDim: 52, dim: dim, pad: listen.Rate / 5}, nil
 	case 288:
 		return shape{layers: 6, heads: 8, headDim: 36, dim: dim}, nil
 	}
@@ -190,7 +194,11 @@ func (m *moonshine) Recognise(ctx context.Context, r listen.Request) (listen.Hyp
 	if r.MaxTokens <= 0 {
 		r.MaxTokens = len(r.Views[0])*6/listen.Rate + 1
 	}
-	hidden, _, err := m.encode(r.Views, max(0, r.Pad))
+	pad := m.shape.pad
+	if r.Unguarded {
+		pad = 0
+	}
+	hidden, _, err := m.encode(r.Views, pad)
 	if err != nil {
 		return listen.Hypothesis{}, err
 	}
