@@ -140,9 +140,15 @@ func (b *batch) group(ctx context.Context) error {
 		if aloud.ErrorCode(err) == aloud.EUNAVAILABLE || ctx.Err() != nil {
 			return err
 		}
-		if aloud.ErrorCode(err) == aloud.ENOTFOUND && b.ended(ctx, e) {
-			b.counts.skipped++
-			continue
+		if aloud.ErrorCode(err) == aloud.ENOTFOUND {
+			// Perhaps its key was destroyed meanwhile.
+			switch _, gone := collector.OpenMember(ctx, b.k.cfg.Keys, e); aloud.ErrorCode(gone) {
+			case aloud.ENOTFOUND:
+				b.counts.skipped++
+				continue
+			case aloud.EUNAVAILABLE:
+				return gone
+			}
 		}
 		if err != nil {
 			if err := b.dead(ctx, i, e.Kind, err); err != nil {
@@ -156,13 +162,6 @@ func (b *batch) group(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// ended reports whether an envelope's key was destroyed while the envelope was
-// being applied.
-func (b *batch) ended(ctx context.Context, e collector.Envelope) bool {
-	_, err := collector.OpenMember(ctx, b.k.cfg.Keys, e)
-	return aloud.ErrorCode(err) == aloud.ENOTFOUND
 }
 
 func (b *batch) dead(ctx context.Context, member int, kind collector.Kind, cause error) error {

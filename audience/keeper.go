@@ -61,8 +61,8 @@ type Keeper struct {
 
 	swept, pruned time.Time
 	latest        time.Time // when the latest of the applied members was collected
-	unscrubbed    bool // removed rows may still be in the database's log
-	erased        bool // somebody was, since the last sweep of the database
+	unscrubbed    bool      // removed rows may still be in the database's log
+	erased        bool      // somebody was, since the last sweep of the database
 	counts        keeperCounts
 }
 

@@ -151,4 +151,26 @@ func TestUnsureWordsSuppress(t *testing.T) {
 	if f := c.Hear(aloud.Utterance{Text: "we need", Heard: "we need a new mattress"}); len(f.Intents) != 0 {
 		t.Errorf("an intent from words that were left out: %+v", f)
 	}
+	c = newEngine(t).NewConversation(nil)
+	if f := c.Hear(aloud.Utterance{Heard: "Chemotherapy."}); f.Suppressed != 1 {
+		t.Errorf("nothing but an unsure word: %+v", f)
+	}
+	if f := c.Hear(sure); len(f.Intents) != 0 {
+		t.Errorf("in the shadow of it: %+v", f)
+	}
+}
+
+// A word that was left out may have said the opposite.
+func TestUnsureWordsMayDeny(t *testing.T) {
+	for text, heard := range map[string]string{
+		"I need a new car.":  "I don't need a new car.",
+		"We need a new car.": "My neighbour said: We need a new car.",
+	} {
+		if f := newEngine(t).NewConversation(nil).Hear(aloud.Utterance{Text: text, Heard: heard}); len(f.Intents) != 0 {
+			t.Errorf("%q, heard as %q, gave %+v", text, heard, f.Intents)
+		}
+	}
+	if f := newEngine(t).NewConversation(nil).Hear(aloud.Utterance{Text: "We need a new car.", Heard: "We really need a new car."}); len(f.Intents) != 1 {
+		t.Errorf("a word that changes nothing: %+v", f)
+	}
 }

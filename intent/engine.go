@@ -1,6 +1,7 @@
 package intent
 
 import (
+	"slices"
 	"sync"
 
 	"aloud.example/aloud"
@@ -95,6 +96,30 @@ func (e *Engine) release(s *scratch) {
 }
 
 func (e *Engine) detect(window []aloud.Utterance, topics []Topic) (Finding, *scratch) {
+	f, s := e.detectIn(window, topics)
+	if len(f.Intents) == 0 || !slices.ContainsFunc(window, unsure) {
+		return f, s
+	}
+	// A word that was left out may have been the "don't" of "I don't need one":
+	// an intent stands only if it stands with those words as well.
+	whole := slices.Clone(window)
+	for i, u := range whole {
+		if unsure(u) {
+			whole[i].Text, whole[i].Heard = u.Heard, ""
+		}
+	}
+	also, spare := e.detectIn(whole, topics)
+	e.release(spare)
+	clear(whole)
+	f.Intents = slices.DeleteFunc(f.Intents, func(in aloud.Intent) bool {
+		return !slices.ContainsFunc(also.Intents, func(o aloud.Intent) bool { return o.Category == in.Category && o.Stage == in.Stage })
+	})
+	return f, s
+}
+
+func unsure(u aloud.Utterance) bool { return u.Heard != "" }
+
+func (e *Engine) detectIn(window []aloud.Utterance, topics []Topic) (Finding, *scratch) {
 	s := e.scratches.Get().(*scratch)
 	s.given = s.given[:0]
 	offset := max(0, len(window)-MaxWindow)

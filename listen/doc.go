@@ -7,7 +7,8 @@
 //
 // It never keeps audio: what waits is bounded in seconds, the oldest is dropped
 // and counted when it gets late, and every buffer is overwritten once its
-// utterance has been recognised. It never writes audio or text anywhere: an
+// utterance has been recognised; one that had to be cut in the middle of speech,
+// once the rest of it has. It never writes audio or text anywhere: an
 // utterance goes to the caller's function and nowhere else. It knows no model;
 // listen/onnx brings those, listen/mic and listen/audio bring the samples.
 package listen

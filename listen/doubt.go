@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// When an utterance gets a second look. Chosen on half of the clips; docs/asr.md
-// has the figures.
+// When an utterance gets a second look, and what is left out after it. How they
+// were chosen is in docs/asr.md.
 const (
 	noisyBelow = 18    // dB between its loud half and its quietest tenth …
 	noisySure  = -0.30 // … and a mean log-probability a token below this
-	doubtful   = -0.60 // less sure than this, look again without noise too
+	doubtful   = -0.60 // less sure than this, look again where there is no noise, too
 	unsureWord = -1.80 // a word less sure than this is left out
 )
 
@@ -41,8 +41,9 @@ type heard struct {
 // is noisy, without its steady noise, all at once. Clear speech pays nothing
 // for this. Words that nobody can be sure of are left out in the end.
 //
-// An utterance that the cap cut in the middle of speech is kept until the one
-// that it runs on into is recognised, which is heard from its beginning.
+// An utterance that the cap cut in the middle of speech is kept, without its
+// last word, until the one that it runs on into is recognised, which is heard
+// from its beginning.
 type doubter struct {
 	rec   Recogniser
 	plain bool
@@ -62,7 +63,11 @@ type doubter struct {
 }
 
 func newDoubter(rec Recogniser, plain bool) *doubter {
-	return &doubter{rec: rec, plain: plain, noise: newSuppressor(), faster: newTempo(fasterBy)}
+	d := &doubter{rec: rec, plain: plain, noise: newSuppressor(), faster: newTempo(fasterBy)}
+	// Room for the most there can be: growing would leave a copy behind.
+	d.before.samples = make([]float32, 0, bufferSize)
+	d.joined = make([]float32, 0, 2*bufferSize)
+	return d
 }
 
 // partial recognises an utterance that goes on, in one look.
@@ -94,13 +99,30 @@ func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 		}
 	}
 	d.forget()
+	goesOn := seg.open && !d.plain && len(h.Words) > 1
+	if goesOn {
+		h = withoutLast(h)
+	}
 	got := judged(seg, h)
 	got.again = again
-	if seg.open && !d.plain && got.text != "" {
+	if goesOn && got.text != "" {
 		d.before.samples = append(d.before.samples[:0], seg.samples...)
 		d.before.at, d.before.said = seg.at, h.Said
 	}
 	return got, nil
+}
+
+// withoutLast leaves the last word, which the cut may have broken off, to what
+// is carried on.
+func withoutLast(h Hypothesis) Hypothesis {
+	last := h.Words[len(h.Words)-1]
+	h.Said, h.Words = h.Said[:last.At], h.Words[:len(h.Words)-1]
+	kept := make([]string, len(h.Words))
+	for i, w := range h.Words {
+		kept[i] = w.Text
+	}
+	h.Text = strings.Join(kept, " ")
+	return h
 }
 
 // request asks for an utterance, and for all that it runs on from where the cap
@@ -160,6 +182,7 @@ func (d *doubter) forget() {
 	d.faster.wipe()
 	clear(d.joined[:cap(d.joined)])
 	clear(d.before.samples[:cap(d.before.samples)])
+	clear(d.before.said)
 	d.before.said = nil
 }
 

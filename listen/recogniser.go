@@ -75,4 +75,5 @@ type Hypothesis struct {
 type Word struct {
 	Text    string
 	LogProb float64 // of its least sure token
+	At      int     // where it begins in Said
 }

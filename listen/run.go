@@ -8,7 +8,8 @@ import (
 )
 
 // Run hears what is fed or offered and calls emit with each utterance, in order
-// and from this goroutine, until Finish was called and all is heard, ctx ends,
+// and from this goroutine (one whose words are all unsure has no Text, but is
+// Heard), until Finish was called and all is heard, ctx ends,
 // or emit returns an error. All audio is overwritten before it returns.
 func (l *Listener) Run(ctx context.Context, emit func(aloud.Utterance) error) error {
 	defer l.seg.reset()
@@ -73,9 +74,10 @@ func (l *Listener) end(ctx context.Context, emit func(aloud.Utterance) error) er
 }
 
 func (l *Listener) final(ctx context.Context, emit func(aloud.Utterance) error) error {
-	defer l.seg.release()
 	seg, ok := l.seg.done()
-	if !ok || !l.admit(seg, true) {
+	ok = ok && l.admit(seg, true)
+	defer l.seg.release(ok)
+	if !ok {
 		l.doubt.forget() // nothing runs on into what is not recognised
 		return nil
 	}
@@ -96,7 +98,7 @@ func (l *Listener) final(ctx context.Context, emit func(aloud.Utterance) error) 
 			s.Utterances++
 		}
 	})
-	if heard.text == "" {
+	if heard.text == "" && heard.all == "" {
 		return nil
 	}
 	return emit(utterance(seg, heard, false))

@@ -99,13 +99,19 @@ func (s *segmenter) done() (segment, bool) {
 func (s *segmenter) capped() bool { return s.pause() < hangOver && s.n == maxFrames }
 
 // release overwrites the utterance that done returned. What came after it is
-// kept: the pre-roll of the next one, or its beginning where the cap cut it.
-func (s *segmenter) release() {
+// kept: the pre-roll of the next one, or its beginning where the cap cut it. The
+// next one gets a share of what lies before the cut only where this one was
+// heard: what a gate refused stays unheard.
+func (s *segmenter) release(heard bool) {
 	if !s.speaking {
 		return
 	}
 	if s.capped() {
-		s.discard(s.quietest() - cutShare)
+		if at := s.quietest(); heard {
+			s.discard(at - cutShare)
+		} else {
+			s.discard(at + cutShare)
+		}
 		if s.last < 0 { // all speech was before the cut
 			s.speaking, s.last = false, 0
 			s.discard(max(0, s.n-preRoll))

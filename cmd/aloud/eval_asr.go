@@ -330,7 +330,9 @@ func (ev *asrEval) recognise(ctx context.Context, samples []float32, efforts []*
 	}()
 	var said []string
 	err = l.Run(ctx, func(u aloud.Utterance) error {
-		said = append(said, u.Text)
+		if u.Text != "" {
+			said = append(said, u.Text)
+		}
 		return nil
 	})
 	s := l.Stats()

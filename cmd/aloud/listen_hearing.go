@@ -207,11 +207,15 @@ func (h *hearing) run(ctx context.Context, v view, source func(context.Context) 
 // outbox.
 func (h *hearing) hear(ctx context.Context, u aloud.Utterance, started time.Time) error {
 	ev := utteranceEvent{Type: "utterance", Start: seconds(u.Start), End: seconds(u.End), Text: u.Text, Confidence: seconds(u.Confidence), Partial: u.Partial}
-	h.v.show(ev)
+	if u.Text != "" { // without, it was too unsure to show, and only what is sensitive counts
+		h.v.show(ev)
+	}
 	if u.Partial {
 		return nil
 	}
-	h.count.Utterances++
+	if u.Text != "" {
+		h.count.Utterances++
+	}
 	found := h.talk.Hear(u)
 	if found.Suppressed > 0 {
 		h.count.Suppressed += found.Suppressed

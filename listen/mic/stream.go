@@ -52,6 +52,7 @@ type Stream struct {
 
 	callback sync.Mutex // held while sound is handed on
 	over     bool       // under callback: hand on nothing more
+	quiet    int        // samples of silence to hand on after the key went up
 	in, out  []float32
 
 	end  func(error) // ends the stream, once
@@ -176,6 +177,11 @@ func (s *Stream) watch(ctx context.Context, ended <-chan error) {
 
 var errOver = aloud.Errorf(aloud.EEXPIRED, "the session is over; start another to go on")
 
+// keyUpSilence is what follows when the key of a push-to-talk session goes up,
+// 800 ms: longer than the pause that ends an utterance, so that what was said is
+// recognised and overwritten at once, not at the next press.
+const keyUpSilence = audio.Rate * 8 / 10
+
 // hear hands on one block of little-endian 32-bit floats.
 func (s *Stream) hear(input []byte) {
 	s.callback.Lock()
@@ -210,7 +216,14 @@ func (s *Stream) hear(input []byte) {
 	}
 	if s.session.Mode() == consent.PushToTalk && !s.talking.Load() {
 		s.level.Store(math.Float64bits(math.Inf(-1)))
+		clear(samples) // silence in its place, for a moment
+		n := min(s.quiet, len(samples))
+		s.quiet -= n
+		if n > 0 {
+			s.cfg.Deliver(samples[:n])
+		}
 	} else {
+		s.quiet = keyUpSilence
 		s.level.Store(math.Float64bits(10 * math.Log10(power/float64(len(s.in)))))
 		s.heard.Add(int64(len(samples)))
 		s.cfg.Deliver(samples)

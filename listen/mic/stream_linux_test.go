@@ -107,10 +107,11 @@ func child() error {
 		stream.Talk(true)
 		time.Sleep(500 * time.Millisecond)
 		stream.Talk(false)
-		time.Sleep(100 * time.Millisecond)
+		down := samples.Load()
+		time.Sleep(1300 * time.Millisecond)
 		up := samples.Load()
 		time.Sleep(300 * time.Millisecond)
-		fmt.Printf("BEFORE %d DOWN %t AFTER %d\n", before, up > 4000, samples.Load()-up)
+		fmt.Printf("BEFORE %d DOWN %t ENDED %t AFTER %d\n", before, down > 4000, up-down > 12000, samples.Load()-up)
 		return nil
 	case "cancel":
 		time.AfterFunc(300*time.Millisecond, cancel)
@@ -198,7 +199,7 @@ func TestClose(t *testing.T) {
 }
 
 func TestPushToTalk(t *testing.T) {
-	has(t, listen(t, "FOR=1h", "MODE=push-to-talk", "DO=talk"), "BEFORE 0 DOWN true AFTER 0")
+	has(t, listen(t, "FOR=1h", "MODE=push-to-talk", "DO=talk"), "BEFORE 0 DOWN true ENDED true AFTER 0")
 }
 
 func TestUnknownDevice(t *testing.T) {

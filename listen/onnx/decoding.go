@@ -133,6 +133,7 @@ func (d *decoding) finish() {
 	clear(d.heard)
 	clear(d.said[0])
 	clear(d.said[1])
+	clear(d.tokens[:cap(d.tokens)])
 	d.binding.ClearBoundInputs()
 	d.binding.ClearBoundOutputs()
 }

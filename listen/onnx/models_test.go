@@ -203,6 +203,10 @@ func TestGoingOn(t *testing.T) {
 	if !slices.Equal(rest.Said, whole.Said[4:]) {
 		t.Errorf("it went on with %v, not with %v", rest.Said, whole.Said[4:])
 	}
+	rest, err = m.Recogniser().Recognise(t.Context(), listen.Request{Views: [][]float32{x, x, x}, MaxTokens: 40, Before: whole.Said[:4]})
+	if err != nil || !strings.Contains(rest.Text, "jacket") {
+		t.Errorf("with three views it went on with %q, %v", rest.Text, err)
+	}
 	var words []string
 	for _, w := range whole.Words {
 		words = append(words, w.Text)

@@ -65,7 +65,7 @@ func (v *vocab) words(tokens []int32, sure []float64) []listen.Word {
 			least = min(least, sure[to])
 		}
 		if text := v.text(tokens[from:to]); text != "" {
-			all = append(all, listen.Word{Text: text, LogProb: least})
+			all = append(all, listen.Word{Text: text, LogProb: least, At: from})
 		}
 		from = to
 	}
