@@ -159,7 +159,7 @@ func TestListenLive(t *testing.T) {
 	if _, errs, status := enrolByScript(t, url, dir); status != 0 {
 		t.Fatal(errs)
 	}
-	cmd := exec.Command("aloud", "listen", "--model", "tiny", "--home", dir, "--for", "5m", "--wait", "1m", "--device", "testmic")
+	cmd := exec.Command("aloud", "listen", "--model", "base", "--home", dir, "--for", "5m", "--wait", "1m", "--device", "testmic")
 	cmd.Env = append(sound, "TERM=xterm-256color")
 	s := startScreen(t, cmd)
 	s.await(t, "To agree, type")
@@ -201,7 +201,7 @@ func TestListenLiveJSON(t *testing.T) {
 	if _, errs, status := enrolByScript(t, url, dir); status != 0 {
 		t.Fatal(errs)
 	}
-	cmd := exec.Command("aloud", "listen", "--model", "tiny", "--home", dir, "--for", "12s", "--wait", "0s", "--json", "--partials", "--mode", "room", "--adults", "2")
+	cmd := exec.Command("aloud", "listen", "--model", "base", "--home", dir, "--for", "12s", "--wait", "0s", "--json", "--partials", "--mode", "room", "--adults", "2")
 	cmd.Env = append(sound, "TERM=xterm-256color")
 	var out bytes.Buffer
 	cmd.Stdout = &out
