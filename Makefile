@@ -46,7 +46,7 @@ models/node_modules/.package-lock.json: models/package.json models/package-lock.
 	cd models && $(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-$(ASSETS): models/node_modules/.package-lock.json models/assets.mjs go.mod
+$(ASSETS): models/node_modules/.package-lock.json models/assets.mjs models/decoder.mjs go.mod
 	cd models && $(NODE) assets.mjs
 
 .PHONY: packages

@@ -1,8 +1,8 @@
 // Fills ../listen/onnx/assets with everything the listener embeds: the models
 // and the token table from the packages that `npm ci` installed here (their
-// integrity is in package-lock.json), ONNX Runtime's shared library from the Go
-// module cache (its checksum is in go.sum), and a manifest with the SHA-256 of
-// each file. Running it again changes nothing.
+// integrity is in package-lock.json; decoder.mjs rewrites one layer), ONNX
+// Runtime's shared library from the Go module cache (its checksum is in go.sum),
+// and a manifest with the SHA-256 of each file. Running it again changes nothing.
 //
 //	npm ci --ignore-scripts && node assets.mjs
 //
@@ -12,6 +12,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { withFastLastLayer } from "./decoder.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const assets = join(here, "..", "listen", "onnx", "assets");
@@ -93,7 +94,10 @@ rmSync(join(assets, "manifest.json"), { force: true });
 const moonshine = ["@usefulsensors", "moonshine-js", "dist", "model"];
 for (const size of ["base", "tiny"]) {
   put(`${size}/encoder_model.onnx`, fromPackage(...moonshine, size, "quantized", "encoder_model.onnx"));
-  put(`${size}/decoder_model_merged.onnx`, fromPackage(...moonshine, size, "quantized", "decoder_model_merged.onnx"));
+  put(`${size}/decoder_model_merged.onnx`, (to) => {
+    fromPackage(...moonshine, size, "quantized", "decoder_model_merged.onnx")(to);
+    writeFileSync(to, withFastLastLayer(readFileSync(to)));
+  });
 }
 put("silero_vad_v5.onnx", fromPackage("@ricky0123", "vad-web", "dist", "silero_vad_v5.onnx"));
 put("libonnxruntime.so", sharedLibrary);

@@ -113,6 +113,38 @@ func TestSpeechBecomesText(t *testing.T) {
 	}
 }
 
+// The decoder's last layer is multiplied in another way than in the package it
+// comes from (models/decoder.mjs): that must not change what it thinks.
+func TestLastLayerScoresAsThePackagesDoes(t *testing.T) {
+	for _, model := range []string{"tiny", "base"} {
+		dir := filepath.Join("..", "..", "models", "node_modules", "@usefulsensors", "moonshine-js", "dist", "model", model, "quantized")
+		if _, err := os.Stat(dir); err != nil {
+			t.Skipf("the package is not installed: run `make models` first (%v)", err)
+		}
+		theirs, err := onnx.Open(onnx.Config{Dir: dir, CacheDir: cacheFolder(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = theirs.Close() }()
+		ours := open(t, model)
+		for _, name := range []string{"jacket.wav", "car.wav"} {
+			r := listen.Request{Views: [][]float32{speech(t, name)}}
+			want, err := theirs.Recogniser().Recognise(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := ours.Recogniser().Recognise(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Text != want.Text || math.Abs(got.LogProb-want.LogProb) > 0.01 || math.Abs(got.FirstEnd-want.FirstEnd) > 0.3 {
+				t.Errorf("%s, %s: %q, %.4f and %.4f; the package's: %q, %.4f and %.4f", model, name,
+					got.Text, got.LogProb, got.FirstEnd, want.Text, want.LogProb, want.FirstEnd)
+			}
+		}
+	}
+}
+
 func TestNothingIsInventedForSilenceNoiseAndMusic(t *testing.T) {
 	m := open(t, "base")
 	r := rand.New(rand.NewPCG(1, 2))
