@@ -210,7 +210,7 @@ func (x *Index) Settle(p aloud.ParticipantID, ending string) {
 }
 
 // Set replaces a participant's memberships. It reports false when the index is
-// full.
+// full: then they keep those that they had and still have, and no others.
 func (x *Index) Set(p aloud.ParticipantID, members []Membership) bool {
 	s := x.shard(p)
 	s.mu.Lock()
@@ -219,6 +219,10 @@ func (x *Index) Set(p aloud.ParticipantID, members []Membership) bool {
 		members = nil
 	}
 	if x.members.Load()+int64(len(members)-len(s.members[p].members)) > x.limit {
+		had := s.members[p].members
+		x.replace(s, p, slices.DeleteFunc(slices.Clone(members), func(m Membership) bool {
+			return !slices.ContainsFunc(had, func(h Membership) bool { return h.Audience == m.Audience })
+		}))
 		return false
 	}
 	x.replace(s, p, members)

@@ -49,6 +49,26 @@ func TestIndexMinimum(t *testing.T) {
 	}
 }
 
+// Where there is no room, who left an audience must be out of it all the same.
+func TestFullIndexStillForgets(t *testing.T) {
+	c := newClock()
+	until := c.Now().Add(time.Hour)
+	x := index(t, 1, c.Now)
+	a, b := in(aloud.NewAudienceID(), until), in(aloud.NewAudienceID(), until)
+	p := aloud.NewParticipantID()
+	x.Set(p, append(a[:1:1], b...))
+	for x.Len() < 1000 {
+		x.Set(aloud.NewParticipantID(), b)
+	}
+	more := append(b[:1:1], in(aloud.NewAudienceID(), until)...)
+	if x.Set(p, append(more, in(aloud.NewAudienceID(), until)...)) {
+		t.Fatal("there was room")
+	}
+	if f, err := x.Lookup(p); err != nil || len(f.Members) != 1 || f.Members[0].Audience != b[0].Audience {
+		t.Errorf("they left one, and stay in another: %+v, %v", f, err)
+	}
+}
+
 func TestIndexFallsSilent(t *testing.T) {
 	c := newClock()
 	x := index(t, 1, c.Now)

@@ -99,13 +99,12 @@ func (d *doubter) final(ctx context.Context, seg segment) (heard, error) {
 		}
 	}
 	d.forget()
-	goesOn := seg.open && !d.plain && len(h.Words) > 1
-	if goesOn {
-		h = withoutLast(h)
-	}
 	got := judged(seg, h)
 	got.again = again
-	if goesOn && got.text != "" {
+	if seg.open && !d.plain && len(h.Words) > 1 && got.text != "" {
+		got.all = h.Text // what follows may never be recognised: the last word must not be lost to suppression
+		h = withoutLast(h)
+		got.text = sure(h)
 		d.before.samples = append(d.before.samples[:0], seg.samples...)
 		d.before.at, d.before.said = seg.at, h.Said
 	}

@@ -531,6 +531,26 @@ func TestWhatIsRefusedStaysUnheardAtTheCut(t *testing.T) {
 	}
 }
 
+// The last word before a cut is left to what follows; where that is refused, the
+// word must still be there for suppression.
+func TestLastWordBeforeACutIsNotLost(t *testing.T) {
+	rec := &script{answers: []listen.Hypothesis{cutShort()}}
+	got, _ := hear(t, listen.Config{Recogniser: rec, Near: &firstOnly{}}, tone(13), hush(1))
+	if len(got) != 1 || got[0].Text != "I need" || got[0].Heard != "I need ne" {
+		t.Errorf("heard %+v", got)
+	}
+}
+
+// firstOnly admits the first final utterance.
+type firstOnly struct{ asked int }
+
+func (g *firstOnly) Admit(_ []float32, final bool) bool {
+	if final {
+		g.asked++
+	}
+	return g.asked <= 1
+}
+
 // A gap in the sound ends what would have been carried on.
 func TestNothingIsCarriedOverAGap(t *testing.T) {
 	rec := &script{answers: []listen.Hypothesis{cutShort()}}

@@ -23,9 +23,19 @@ const libraries = {
   "linux/arm": "arm-unknown-linux-gnueabihf",
 };
 
+// What decoder.mjs must make: a change of its tools would be a change of the model.
+const rewritten = {
+  base: "7e3a2845a33e39624c267d7aab8bcdccb6bdef2ea55c8fcbc2c810c51231e130",
+  tiny: "f639ad60e051127dbb97dd36f54116eebff33777e3e0ae57614df2703075aa7e",
+};
+
 function fail(message) {
   console.error(`models: ${message}`);
   process.exit(1);
+}
+
+function sha256(bytes) {
+  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function go(...args) {
@@ -96,7 +106,10 @@ for (const size of ["base", "tiny"]) {
   put(`${size}/encoder_model.onnx`, fromPackage(...moonshine, size, "quantized", "encoder_model.onnx"));
   put(`${size}/decoder_model_merged.onnx`, (to) => {
     fromPackage(...moonshine, size, "quantized", "decoder_model_merged.onnx")(to);
-    writeFileSync(to, withFastLastLayer(readFileSync(to)));
+    const decoder = withFastLastLayer(readFileSync(to));
+    const sum = sha256(decoder);
+    if (sum !== rewritten[size]) fail(`the rewritten decoder of ${size} is ${sum}, not the one that was measured`);
+    writeFileSync(to, decoder);
   });
 }
 put("silero_vad_v5.onnx", fromPackage("@ricky0123", "vad-web", "dist", "silero_vad_v5.onnx"));
@@ -109,7 +122,7 @@ let total = 0;
 const manifest = files(assets).map((name) => {
   const bytes = readFileSync(join(assets, name));
   total += bytes.length;
-  return { name, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  return { name, size: bytes.length, sha256: sha256(bytes) };
 });
 put("manifest.json", (to) => writeFileSync(to, JSON.stringify({ files: manifest }, null, 2) + "\n"));
 console.log(`models: ${manifest.length} files, ${(total / 1e6).toFixed(0)} MB, in listen/onnx/assets`);

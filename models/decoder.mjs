@@ -34,6 +34,7 @@ export function withFastLastLayer(bytes) {
   if (!weights || weights.dataType !== UINT8 || branches.length !== 2) throw new Error("the decoder is not the one expected");
   const sibling = (end) => known.get(weights.name.replace(/_quantized$/, end));
   const [tokens, width] = weights.dims.map(Number);
+  if (weights.rawData.length !== tokens * width) throw new Error("the decoder's last layer is stored in another way than expected");
   const blocks = width / block;
   if (!Number.isInteger(blocks)) throw new Error(`the decoder is ${width} wide, which is no multiple of ${block}`);
 
@@ -83,6 +84,7 @@ export function withFastLastLayer(bytes) {
     if (products !== 1) throw new Error(`the decoder has ${products} last layers in ${graph.name}, not one`);
     graph.node = nodes;
   }
+  if (model.opsetImport.some((o) => o.domain === "com.microsoft")) throw new Error("the decoder has operators of Microsoft's already");
   model.opsetImport.push(onnx.OperatorSetIdProto.create({ domain: "com.microsoft", version: 1 }));
   return onnx.ModelProto.encode(model).finish();
 }
@@ -96,12 +98,17 @@ function number(name, i) {
   return onnx.AttributeProto.create({ name, type: INT, i });
 }
 
+// One for all weights: a scale or a zero point for each row would be another layer.
+function single(t, dataType) {
+  return t?.dataType === dataType && t.dims.every((n) => Number(n) === 1);
+}
+
 function floatOf(t) {
-  if (t?.dataType !== FLOAT) throw new Error("the decoder's last layer has no scale");
+  if (!single(t, FLOAT)) throw new Error("the decoder's last layer has no single scale");
   return t.rawData.length ? new DataView(t.rawData.buffer, t.rawData.byteOffset).getFloat32(0, true) : t.floatData[0];
 }
 
 function byteOf(t) {
-  if (t?.dataType !== UINT8) throw new Error("the decoder's last layer has no zero point");
+  if (!single(t, UINT8)) throw new Error("the decoder's last layer has no single zero point");
   return t.rawData.length ? t.rawData[0] : t.int32Data[0];
 }

@@ -68,6 +68,16 @@ type SignalResults struct {
 	Results []SignalDone `json:"results"`
 }
 
+// SignedWithdrawal is a withdrawal, a JWS by the device's key.
+type SignedWithdrawal struct {
+	Withdrawal string `json:"withdrawal" maxLength:"1024" pattern:"^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"`
+}
+
+// SignedErasure is an erasure, a JWS by the device's key.
+type SignedErasure struct {
+	Erasure string `json:"erasure" maxLength:"1024" pattern:"^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"`
+}
+
 // Done is the answer where there is nothing else to say.
 type Done struct {
 	Done bool `json:"done"`
@@ -128,19 +138,13 @@ func (a *API) signals(ctx context.Context, in *body[SignalBatch]) (*body[SignalR
 	return &body[SignalResults]{SignalResults{out}}, nil
 }
 
-func (a *API) withdraw(ctx context.Context, in *body[struct {
-	Withdrawal string `json:"withdrawal" maxLength:"1024" pattern:"^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"`
-}],
-) (*body[Done], error) {
+func (a *API) withdraw(ctx context.Context, in *body[SignedWithdrawal]) (*body[Done], error) {
 	err := a.Consents.Withdraw(ctx, in.Body.Withdrawal)
 	a.Metrics.consent("withdrawal", err)
 	return &body[Done]{Done{true}}, err
 }
 
-func (a *API) erase(ctx context.Context, in *body[struct {
-	Erasure string `json:"erasure" maxLength:"1024" pattern:"^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"`
-}],
-) (*body[Done], error) {
+func (a *API) erase(ctx context.Context, in *body[SignedErasure]) (*body[Done], error) {
 	err := a.Consents.Erase(ctx, in.Body.Erasure)
 	a.Metrics.consent("erasure", err)
 	return &body[Done]{Done{true}}, err

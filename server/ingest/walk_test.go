@@ -6,6 +6,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,9 @@ func TestEveryRouteIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// schemaName is what OpenAPI 3.1 lets a component be called.
+var schemaName = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 
 // document is what of an OpenAPI description the walk reads.
 type document struct {
@@ -81,6 +85,11 @@ func describe(t *testing.T, h *house) document {
 	var d document
 	if err := json.Unmarshal([]byte(text), &d); err != nil {
 		t.Fatal(err)
+	}
+	for name := range d.Components.Schemas {
+		if !schemaName.MatchString(name) {
+			t.Errorf("%q is no name that OpenAPI allows", name)
+		}
 	}
 	return d
 }
