@@ -141,6 +141,9 @@ func (h home) ready(ctx context.Context, e *env, renew bool) error {
 	if renew {
 		return notEnrolled()
 	}
+	if h.has(keyFile) && h.has(participantFile) {
+		return aloud.Errorf(aloud.ECONFLICT, "the server still knows a participant of this device, whose receipt is gone; before you enrol anew run: aloud erase")
+	}
 	if h.has(outboxFile) && h.has(serverFile) && !h.has(keyFile) {
 		return h.finishErasure(ctx, e)
 	}
@@ -247,7 +250,11 @@ func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink
 		URL: client.URL(), Key: n.ServerKey, LogVKey: n.LogVKey, Simulated: n.Simulated,
 		WaitSeconds: n.WaitSeconds, BuyerUID: answer.BuyerUID, UserID: answer.UserID,
 	}
-	err = errors.Join(h.write(serverFile, srv), h.write(placeFile, place{Cell: cell}), h.write(receiptFile, answer.Receipt))
+	err = errors.Join(h.write(serverFile, srv), h.write(placeFile, place{Cell: cell}),
+		h.write(receiptFile, answer.Receipt), h.write(participantFile, standingOf(srv.URL, r)))
+	if err == nil {
+		err = h.unmark() // only now is there another decision than the one that was withdrawn
+	}
 	if err != nil {
 		return err
 	}
@@ -329,12 +336,16 @@ func printNotice(ctx context.Context, e *env, client *uplink.Client, asJSON bool
 // finishErasure tells the server of an erasure that it doesn't know of yet, and
 // forgets what was kept for that.
 func (h home) finishErasure(ctx context.Context, e *env) error {
-	o, err := h.outbox(ctx, e, 0)
+	o, err := h.queue(ctx, e)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	told, err := h.tell(ctx, o)
+	client, err := h.uplink()
+	if err != nil {
+		return err
+	}
+	told, err := tell(ctx, o, client)
 	if err != nil {
 		return err
 	}
@@ -349,11 +360,7 @@ const tellTime = 10 * time.Second
 
 // tell tells the server of withdrawals and erasures; told is false if it has to
 // be tried again later.
-func (h home) tell(ctx context.Context, o *outbox.Outbox) (told bool, err error) {
-	client, err := h.uplink()
-	if err != nil {
-		return false, err
-	}
+func tell(ctx context.Context, o *outbox.Outbox, client *uplink.Client) (told bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
 	if _, err := o.Tell(ctx, client); err != nil {

@@ -82,6 +82,14 @@ func usageStatus(err error) int {
 	return 2
 }
 
+// unwritten says in a line that what a command printed was not taken.
+func unwritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return aloud.Errorf(aloud.EUNAVAILABLE, "can't write the output: %w", pathCause(err))
+}
+
 func rootCommand(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "aloud",
