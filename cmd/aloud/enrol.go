@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -299,25 +300,27 @@ func reportEnrolled(e *env, h home, r consent.Receipt, srv server, cell signal.C
 		for _, p := range r.Purposes {
 			expires[p.Purpose] = p.Expires
 		}
-		return json.NewEncoder(e.stdout).Encode(map[string]any{
+		return unwritten(json.NewEncoder(e.stdout).Encode(map[string]any{
 			"participant": r.Participant, "receipt": r.Hash(), "purposes": expires, "cell": cell,
 			"server": srv.URL, "simulated": srv.Simulated, "buyeruid": srv.BuyerUID, "user_id": srv.UserID,
-		})
+		}))
 	}
-	fmt.Fprintf(e.stdout, "Enrolled as %s with %s.\n", r.Participant, srv.URL)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Enrolled as %s with %s.\n", r.Participant, srv.URL)
 	for _, p := range r.Purposes {
-		fmt.Fprintf(e.stdout, "  %-16s until %s\n", p.Purpose, p.Expires.Format("2006-01-02"))
+		fmt.Fprintf(&b, "  %-16s until %s\n", p.Purpose, p.Expires.Format("2006-01-02"))
 	}
 	switch {
 	case cell != "" && cell == o.area:
-		fmt.Fprintf(e.stdout, "  area             S2 cell %s, as before\n", cell)
+		fmt.Fprintf(&b, "  area             S2 cell %s, as before\n", cell)
 	case cell != "":
-		fmt.Fprintf(e.stdout, "  area             S2 cell %s\n", cell)
+		fmt.Fprintf(&b, "  area             S2 cell %s\n", cell)
 	case o.area != "":
-		fmt.Fprintln(e.stdout, "  area             none any more")
+		fmt.Fprintln(&b, "  area             none any more")
 	}
-	fmt.Fprintf(e.stdout, "The receipt is %s. To end a purpose: aloud withdraw PURPOSE; to end everything: aloud erase\n", h.path(receiptFile))
-	return nil
+	fmt.Fprintf(&b, "The receipt is %s. To end a purpose: aloud withdraw PURPOSE; to end everything: aloud erase\n", h.path(receiptFile))
+	_, err := io.WriteString(e.stdout, b.String())
+	return unwritten(err)
 }
 
 func printNotice(ctx context.Context, e *env, client *uplink.Client, asJSON bool) error {
@@ -327,10 +330,10 @@ func printNotice(ctx context.Context, e *env, client *uplink.Client, asJSON bool
 	}
 	hash := n.Hash()
 	if asJSON {
-		return json.NewEncoder(e.stdout).Encode(map[string]any{"sha256": hex.EncodeToString(hash[:]), "text": n.Full(), "simulated": n.Simulated})
+		return unwritten(json.NewEncoder(e.stdout).Encode(map[string]any{"sha256": hex.EncodeToString(hash[:]), "text": n.Full(), "simulated": n.Simulated}))
 	}
-	fmt.Fprintf(e.stdout, "%s\nSHA-256 %x\n", n.Full(), hash[:])
-	return nil
+	_, err = fmt.Fprintf(e.stdout, "%s\nSHA-256 %x\n", n.Full(), hash[:])
+	return unwritten(err)
 }
 
 // finishErasure tells the server of an erasure that it doesn't know of yet, and

@@ -28,6 +28,7 @@ a connection: signals they cover are dropped, and none is made. The server is
 told now, or as soon as it can be reached. Nothing is asked.`,
 		Example: `  aloud withdraw personalise_ads
   aloud withdraw --all`,
+		ValidArgsFunction: completePurposes,
 		RunE: func(c *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
 				return aloud.Errorf(aloud.EINVALID, "say what to withdraw: one or more of %s, or --all", purposeNames(consent.AllPurposes()))
