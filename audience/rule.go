@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"aloud.example/aloud"
@@ -119,6 +120,9 @@ type Audience struct {
 func (a Audience) Check() error {
 	if !a.ID.Valid() || a.Advertiser != "" && !a.Advertiser.Valid() {
 		return aloud.Errorf(aloud.EINVALID, "an audience needs an id, and its advertiser's id if it has one")
+	}
+	if strings.ContainsFunc(a.Name, unicode.IsControl) {
+		return aloud.Errorf(aloud.EINVALID, "an audience's name must not hold control characters, such as a line break")
 	}
 	if strings.TrimSpace(a.Name) == "" || !utf8.ValidString(a.Name) || utf8.RuneCountInString(a.Name) > maxName {
 		return aloud.Errorf(aloud.EINVALID, "an audience needs a name of at most %d letters", maxName)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"aloud.example/aloud"
@@ -78,6 +79,8 @@ func (a Advertiser) Check() error {
 	switch {
 	case !a.ID.Valid():
 		return aloud.Errorf(aloud.EINVALID, "an advertiser needs an id (v_…)")
+	case garbled(a.Name):
+		return aloud.Errorf(aloud.EINVALID, "an advertiser's name must not hold control characters, such as a line break")
 	case !named(a.Name):
 		return aloud.Errorf(aloud.EINVALID, "an advertiser needs a name of at most %d letters", maxName)
 	case len(a.Domain) > 253 || !domainForm.MatchString(a.Domain):
@@ -91,6 +94,8 @@ func (c Campaign) Check() error {
 	switch {
 	case !c.ID.Valid() || !c.Advertiser.Valid():
 		return aloud.Errorf(aloud.EINVALID, "a campaign needs an id (c_…) and its advertiser's (v_…)")
+	case garbled(c.Name):
+		return aloud.Errorf(aloud.EINVALID, "a campaign's name must not hold control characters, such as a line break")
 	case !named(c.Name):
 		return aloud.Errorf(aloud.EINVALID, "a campaign needs a name of at most %d letters", maxName)
 	case c.State != Active && c.State != Paused && c.State != Ended:
@@ -167,6 +172,10 @@ func (k Creative) Check() error {
 	}
 	return nil
 }
+
+// garbled reports whether a name would do something to the terminal or log that
+// shows it.
+func garbled(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
 func named(s string) bool {
 	return strings.TrimSpace(s) != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= maxName

@@ -31,6 +31,8 @@ func TestCheckRefuses(t *testing.T) {
 		"no id":                 func(c *campaign.Campaign) { c.ID = "" },
 		"no advertiser":         func(c *campaign.Campaign) { c.Advertiser = "v_x" },
 		"no name":               func(c *campaign.Campaign) { c.Name = "  " },
+		"a line break":          func(c *campaign.Campaign) { c.Name = "Warm\nagain" },
+		"an escape":             func(c *campaign.Campaign) { c.Name = "\x1b[2JWarm" },
 		"a long name":           func(c *campaign.Campaign) { c.Name = strings.Repeat("x", 101) },
 		"no such state":         func(c *campaign.Campaign) { c.State = "running" },
 		"no lines":              func(c *campaign.Campaign) { c.Lines = nil },

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -35,7 +36,10 @@ const (
 	LogDir       = "log"
 )
 
-const secretSize = 32
+const (
+	secretSize = 32
+	tempPrefix = ".new-" // of a file that is not whole yet
+)
 
 // Data is a data directory that this process holds alone.
 type Data struct {
@@ -50,6 +54,7 @@ type Data struct {
 	OperatorToken string
 
 	lock *os.File
+	disk disk
 }
 
 // OpenData takes the directory, making it if it is not there. Close gives it
@@ -58,6 +63,9 @@ func OpenData(dir string, simulated bool) (*Data, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, aloud.Errorf(aloud.EINVALID, "the data directory: %w", err)
+	}
+	if err := checkOurs(dir); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Join(dir, KeyDir), 0o700); err != nil {
 		return nil, aloud.Errorf(aloud.EINVALID, "the data directory can't be made: %w", err)
@@ -71,6 +79,33 @@ func OpenData(dir string, simulated bool) (*Data, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// checkOurs refuses a folder of somebody else's files, which would be stamped for
+// life and mixed with keys. Ours has a stamp, a key or a database, or, after a
+// start that was cut off, nothing that we did not make.
+func checkOurs(dir string) error {
+	for _, name := range []string{StampFile, ServerKey, DatabaseFile} {
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err == nil {
+			return nil
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return aloud.Errorf(aloud.EINVALID, "the data directory can't be read: %w", err)
+	}
+	for _, entry := range entries {
+		switch name := entry.Name(); {
+		case strings.HasPrefix(name, tempPrefix), name == "lost+found": // a disk's own
+		case slices.Contains([]string{LockFile, TokenFile, KeyDir, KeysFile, SourcesFile, StreamDir, LogDir}, name):
+		default:
+			return aloud.Errorf(aloud.EINVALID, "%s holds files that are not a server's, such as %.80q: give an empty folder, or one that is not there yet, by --data", dir, name)
+		}
+	}
+	return nil
 }
 
 // Path is a file of the directory.
@@ -260,7 +295,7 @@ func loadOrMake(path string, fresh func() ([]byte, error)) ([]byte, error) {
 // WriteFile makes or replaces a file of mode 0600 so that a crash leaves the
 // old one or the new one, whole.
 func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*")
 	if err != nil {
 		return aloud.Errorf(aloud.EINVALID, "cannot write into the data directory: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/server"
@@ -83,6 +84,50 @@ func TestStampIsForLife(t *testing.T) {
 		settle(t, dir)
 		refuse(t, dir, !simulated, aloud.EINVALID, "simulated")
 		open(t, dir, simulated)
+	}
+}
+
+// A folder of somebody else's files is left as it is.
+func TestForeignFolderIsRefused(t *testing.T) {
+	for _, simulated := range []bool{true, false} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "thesis.txt"), []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refuse(t, dir, simulated, aloud.EINVALID, "thesis.txt")
+		if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+			t.Errorf("something was written into it: %v %v", left, err)
+		}
+	}
+	own := t.TempDir()
+	open(t, own, true).Close()
+	if err := os.WriteFile(filepath.Join(own, "notes.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	open(t, own, true)
+}
+
+func TestWritable(t *testing.T) {
+	d := open(t, filepath.Join(t.TempDir(), "data"), false)
+	if err := d.Writable(); err != nil {
+		t.Fatal(err)
+	}
+	away := d.Dir + ".away"
+	if err := os.Rename(d.Dir, away); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	for range 100 {
+		if err = d.Writable(); err != nil {
+			break
+		}
+		time.Sleep(50 * time.Millisecond) // an answer is kept for a while
+	}
+	if aloud.ErrorCode(err) != aloud.EUNAVAILABLE || strings.Contains(err.Error(), d.Dir) {
+		t.Errorf("the directory is gone: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(away, ".new-*")); err != nil || len(left) > 0 {
+		t.Errorf("%v is left", left)
 	}
 }
 

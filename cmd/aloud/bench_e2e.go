@@ -61,7 +61,7 @@ holds.`,
 	f := cmd.Flags()
 	f.StringVar(&o.manifest, "manifest", "testdata/demo/clips.jsonl", "the clips, one JSON object a line with audio, relative to the file")
 	f.StringVar(&o.soakManifest, "soak-manifest", "", "the clips that the hour is made of (default ../shared/data/speech/manifest.jsonl, or --manifest without it)")
-	f.StringVar(&o.model, "model", "base", "base or tiny")
+	modelFlag(cmd, &o.model)
 	f.IntVar(&o.clips, "clips", 0, "at most so many clips; 0 means all")
 	f.IntVar(&o.real, "real", 20, "time so many recordings of --soak-manifest to their text")
 	f.DurationVar(&o.soak, "soak", time.Hour, "how much sound the listener hears while its memory is watched; 0 leaves it out")

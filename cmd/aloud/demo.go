@@ -52,7 +52,7 @@ are. It ends by itself, with status 0 only if every step held.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.clips, "clips", filepath.Join("testdata", "demo"), "the folder with the clips and clips.jsonl")
-	f.StringVar(&o.model, "model", "base", "base or tiny")
+	modelFlag(c, &o.model)
 	f.BoolVar(&o.keep, "keep", false, "leave the server running, and print its addresses")
 	f.BoolVar(&o.json, "json", false, "print one JSON object at the end in place of the story")
 	return c

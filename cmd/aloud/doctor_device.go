@@ -19,6 +19,10 @@ import (
 // expiresSoon is how long before a consent ends the doctor says so.
 const expiresSoon = 7 * 24 * time.Hour
 
+// leaveFirst comes before another enrolment: who enrols anew without it stays a
+// participant under a pseudonym that this device forgot.
+const leaveFirst = "run: aloud erase, and then enrol anew: aloud enrol --server URL"
+
 // device looks at this device, if it is one or is asked about, and returns the
 // server it enrolled with.
 func (x *examination) device(ctx context.Context, o doctorOptions) (server string) {
@@ -47,7 +51,7 @@ func (x *examination) device(ctx context.Context, o doctorOptions) (server strin
 		x.add("device", "permissions", failure, fmt.Sprintf("others can read the folder (mode %04o)", info.Mode().Perm()), "chmod 700 "+h.dir)
 	}
 	_, err = h.key()
-	mend := "restore " + keyFile + " from a backup; without one remove it, run: aloud erase, and enrol anew: aloud enrol --server URL"
+	mend := "restore " + keyFile + " from a backup; without one remove it, run: aloud erase, and enrol anew: aloud enrol --server URL; the server is then told of nothing: ask its operator to erase the participant"
 	if aloud.ErrorCode(err) == aloud.EFORBIDDEN && h.has(keyFile) {
 		mend = "chmod 600 " + h.path(keyFile)
 	}
@@ -56,7 +60,7 @@ func (x *examination) device(ctx context.Context, o doctorOptions) (server strin
 	x.backlog(ctx, h)
 	srv, err := h.server()
 	if err != nil {
-		x.add("device", "server", failure, err.Error(), "restore "+serverFile+" from a backup; without one remove "+receiptFile+" and enrol anew: aloud enrol --server URL")
+		x.add("device", "server", failure, err.Error(), "restore "+serverFile+" from a backup; without one "+leaveFirst)
 		return ""
 	}
 	return srv.URL
@@ -84,8 +88,14 @@ func (x *examination) ears() {
 func (x *examination) consents(h home) {
 	_, receipt, err := h.receipt()
 	mend := "run: aloud enrol --server URL"
-	if h.has(receiptFile) {
-		mend = "restore " + receiptFile + " from a backup; without one remove it and enrol anew: aloud enrol --server URL"
+	_, unknown := h.standing()
+	switch {
+	case h.has(receiptFile) && unknown != nil:
+		mend = "restore " + receiptFile + " from a backup; without one remove it and " + leaveFirst
+	case h.has(receiptFile):
+		mend = "restore " + receiptFile + " from a backup; without one " + leaveFirst
+	case unknown == nil:
+		mend = leaveFirst
 	}
 	if !x.judge("device", "receipt", err, "signed by this device and countersigned by the server", mend) {
 		return
@@ -93,6 +103,9 @@ func (x *examination) consents(h home) {
 	now := x.env.now()
 	var ended, soon, held []string
 	for _, p := range receipt.Purposes {
+		if h.has(withdrawnMark(p.Purpose)) {
+			continue
+		}
 		switch left := p.Expires.Sub(now); {
 		case left <= 0:
 			ended = append(ended, string(p.Purpose))
@@ -114,6 +127,9 @@ func (x *examination) consents(h home) {
 	}
 }
 
+// loseOutbox is what remains to do about an outbox that can't be read.
+const loseOutbox = "move the file " + outboxFile + " away, and run aloud withdraw again for what you withdrew without a connection; signals that waited in it are lost"
+
 // backlog checks the outbox: what could not be sent, and what the server must
 // yet be told.
 func (x *examination) backlog(ctx context.Context, h home) {
@@ -123,13 +139,13 @@ func (x *examination) backlog(ctx context.Context, h home) {
 	}
 	o, err := h.outbox(ctx, x.env, 0)
 	if err != nil {
-		x.add("device", "outbox", failure, err.Error(), "move the file "+outboxFile+" away; signals that waited in it are lost")
+		x.add("device", "outbox", failure, err.Error(), loseOutbox)
 		return
 	}
 	list, err := o.List(ctx)
 	untold, uerr := o.Untold(ctx)
 	if err = errors.Join(err, uerr, o.Close()); err != nil {
-		x.add("device", "outbox", failure, err.Error(), "move the file "+outboxFile+" away; signals that waited in it are lost")
+		x.add("device", "outbox", failure, err.Error(), loseOutbox)
 		return
 	}
 	tell := "connect to the server and run: aloud outbox send"

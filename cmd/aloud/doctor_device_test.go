@@ -22,9 +22,9 @@ func TestDoctorDevice(t *testing.T) {
 	}{
 		{"open key", "key", "chmod 600", func() func() { return chmod(t, filepath.Join(dir, keyFile), 0o644) }},
 		{"damaged key", "key", "aloud erase", func() func() { return replace(t, filepath.Join(dir, keyFile), []byte("x")) }},
-		{"damaged receipt", "receipt", "remove it and enrol anew", func() func() { return replace(t, filepath.Join(dir, receiptFile), []byte("{}")) }},
-		{"no receipt", "receipt", "aloud enrol --server URL", func() func() { return replace(t, filepath.Join(dir, receiptFile), nil) }},
-		{"no server", "server", "remove " + receiptFile, func() func() { return replace(t, filepath.Join(dir, serverFile), nil) }},
+		{"damaged receipt", "receipt", "without one run: aloud erase, and then enrol anew", func() func() { return replace(t, filepath.Join(dir, receiptFile), []byte("{}")) }},
+		{"no receipt", "receipt", "run: aloud erase, and then enrol anew", func() func() { return replace(t, filepath.Join(dir, receiptFile), nil) }},
+		{"no server", "server", "run: aloud erase", func() func() { return replace(t, filepath.Join(dir, serverFile), nil) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer c.harm()()

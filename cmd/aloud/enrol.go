@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -141,6 +142,9 @@ func (h home) ready(ctx context.Context, e *env, renew bool) error {
 	if renew {
 		return notEnrolled()
 	}
+	if h.has(keyFile) && h.has(participantFile) {
+		return aloud.Errorf(aloud.ECONFLICT, "the server still knows a participant of this device, whose receipt is gone; before you enrol anew run: aloud erase")
+	}
 	if h.has(outboxFile) && h.has(serverFile) && !h.has(keyFile) {
 		return h.finishErasure(ctx, e)
 	}
@@ -247,7 +251,11 @@ func (h home) enrol(ctx context.Context, e *env, client *uplink.Client, n uplink
 		URL: client.URL(), Key: n.ServerKey, LogVKey: n.LogVKey, Simulated: n.Simulated,
 		WaitSeconds: n.WaitSeconds, BuyerUID: answer.BuyerUID, UserID: answer.UserID,
 	}
-	err = errors.Join(h.write(serverFile, srv), h.write(placeFile, place{Cell: cell}), h.write(receiptFile, answer.Receipt))
+	err = errors.Join(h.write(serverFile, srv), h.write(placeFile, place{Cell: cell}),
+		h.write(receiptFile, answer.Receipt), h.write(participantFile, standingOf(srv.URL, r)))
+	if err == nil {
+		err = h.unmark() // only now is there another decision than the one that was withdrawn
+	}
 	if err != nil {
 		return err
 	}
@@ -292,25 +300,27 @@ func reportEnrolled(e *env, h home, r consent.Receipt, srv server, cell signal.C
 		for _, p := range r.Purposes {
 			expires[p.Purpose] = p.Expires
 		}
-		return json.NewEncoder(e.stdout).Encode(map[string]any{
+		return unwritten(json.NewEncoder(e.stdout).Encode(map[string]any{
 			"participant": r.Participant, "receipt": r.Hash(), "purposes": expires, "cell": cell,
 			"server": srv.URL, "simulated": srv.Simulated, "buyeruid": srv.BuyerUID, "user_id": srv.UserID,
-		})
+		}))
 	}
-	fmt.Fprintf(e.stdout, "Enrolled as %s with %s.\n", r.Participant, srv.URL)
+	var b strings.Builder
+	fmt.Fprintf(&b, "Enrolled as %s with %s.\n", r.Participant, srv.URL)
 	for _, p := range r.Purposes {
-		fmt.Fprintf(e.stdout, "  %-16s until %s\n", p.Purpose, p.Expires.Format("2006-01-02"))
+		fmt.Fprintf(&b, "  %-16s until %s\n", p.Purpose, p.Expires.Format("2006-01-02"))
 	}
 	switch {
 	case cell != "" && cell == o.area:
-		fmt.Fprintf(e.stdout, "  area             S2 cell %s, as before\n", cell)
+		fmt.Fprintf(&b, "  area             S2 cell %s, as before\n", cell)
 	case cell != "":
-		fmt.Fprintf(e.stdout, "  area             S2 cell %s\n", cell)
+		fmt.Fprintf(&b, "  area             S2 cell %s\n", cell)
 	case o.area != "":
-		fmt.Fprintln(e.stdout, "  area             none any more")
+		fmt.Fprintln(&b, "  area             none any more")
 	}
-	fmt.Fprintf(e.stdout, "The receipt is %s. To end a purpose: aloud withdraw PURPOSE; to end everything: aloud erase\n", h.path(receiptFile))
-	return nil
+	fmt.Fprintf(&b, "The receipt is %s. To end a purpose: aloud withdraw PURPOSE; to end everything: aloud erase\n", h.path(receiptFile))
+	_, err := io.WriteString(e.stdout, b.String())
+	return unwritten(err)
 }
 
 func printNotice(ctx context.Context, e *env, client *uplink.Client, asJSON bool) error {
@@ -320,21 +330,25 @@ func printNotice(ctx context.Context, e *env, client *uplink.Client, asJSON bool
 	}
 	hash := n.Hash()
 	if asJSON {
-		return json.NewEncoder(e.stdout).Encode(map[string]any{"sha256": hex.EncodeToString(hash[:]), "text": n.Full(), "simulated": n.Simulated})
+		return unwritten(json.NewEncoder(e.stdout).Encode(map[string]any{"sha256": hex.EncodeToString(hash[:]), "text": n.Full(), "simulated": n.Simulated}))
 	}
-	fmt.Fprintf(e.stdout, "%s\nSHA-256 %x\n", n.Full(), hash[:])
-	return nil
+	_, err = fmt.Fprintf(e.stdout, "%s\nSHA-256 %x\n", n.Full(), hash[:])
+	return unwritten(err)
 }
 
 // finishErasure tells the server of an erasure that it doesn't know of yet, and
 // forgets what was kept for that.
 func (h home) finishErasure(ctx context.Context, e *env) error {
-	o, err := h.outbox(ctx, e, 0)
+	o, err := h.queue(ctx, e)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	told, err := h.tell(ctx, o)
+	client, err := h.uplink()
+	if err != nil {
+		return err
+	}
+	told, err := tell(ctx, o, client)
 	if err != nil {
 		return err
 	}
@@ -349,11 +363,7 @@ const tellTime = 10 * time.Second
 
 // tell tells the server of withdrawals and erasures; told is false if it has to
 // be tried again later.
-func (h home) tell(ctx context.Context, o *outbox.Outbox) (told bool, err error) {
-	client, err := h.uplink()
-	if err != nil {
-		return false, err
-	}
+func tell(ctx context.Context, o *outbox.Outbox, client *uplink.Client) (told bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
 	if _, err := o.Tell(ctx, client); err != nil {

@@ -26,7 +26,9 @@ func ask(e *env, d consent.Decision, area signal.Cell) (consent.Decision, signal
 	}
 	q := questions{in: bufio.NewReader(in), out: e.stdout}
 	hash := d.Notice.Hash()
-	fmt.Fprintf(e.stdout, "%s\nThis text has the SHA-256 %x\nand is kept with your decision.\n\n", d.Notice.Full(), hash[:])
+	if _, err := fmt.Fprintf(e.stdout, "%s\nThis text has the SHA-256 %x\nand is kept with your decision.\n\n", d.Notice.Full(), hash[:]); err != nil {
+		return d, "", unwritten(err) // nobody decides on what they could not read
+	}
 
 	adult, err := q.adult()
 	if err != nil {
@@ -79,7 +81,9 @@ type questions struct {
 }
 
 func (q questions) line(prompt string) (string, error) {
-	fmt.Fprint(q.out, prompt)
+	if _, err := fmt.Fprint(q.out, prompt); err != nil {
+		return "", unwritten(err)
+	}
 	line, err := q.in.ReadString('\n')
 	if err != nil && !(errors.Is(err, io.EOF) && line != "") {
 		return "", aloud.Errorf(aloud.EFORBIDDEN, "no decision was made; nothing was stored")

@@ -589,24 +589,27 @@ func TestErase(t *testing.T) {
 func TestDamagedHome(t *testing.T) {
 	_, url := startOperator(t, true)
 	other, otherURL := startOperator(t, true)
+	spoil := func(name string, data []byte) func(string) error {
+		return func(dir string) error { return os.WriteFile(filepath.Join(dir, name), data, 0o600) }
+	}
+	renew := []string{"enrol", "--renew", "--adult"}
 	for name, c := range map[string]struct {
 		spoil func(dir string) error
+		args  []string
 		says  string
 	}{
-		"readable key":  {func(dir string) error { return os.Chmod(filepath.Join(dir, keyFile), 0o644) }, "chmod 600"},
-		"empty key":     {func(dir string) error { return os.WriteFile(filepath.Join(dir, keyFile), nil, 0o600) }, "device.key is damaged"},
-		"empty receipt": {func(dir string) error { return os.WriteFile(filepath.Join(dir, receiptFile), nil, 0o600) }, "receipt.json is damaged"},
+		"readable key":  {func(dir string) error { return os.Chmod(filepath.Join(dir, keyFile), 0o644) }, []string{"withdraw", "listen"}, "chmod 600"},
+		"empty key":     {spoil(keyFile, nil), []string{"withdraw", "listen"}, "device.key is damaged"},
+		"empty receipt": {spoil(receiptFile, nil), renew, "receipt.json is damaged"},
 		"other server": {func(dir string) error {
 			return home{dir: dir}.write(serverFile, server{URL: otherURL, Key: jws.NewJWK(other.key.Public().(ed25519.PublicKey)), Simulated: true})
-		}, "none of the server's"},
+		}, renew, "none of the server's"},
 		"edited receipt": {func(dir string) error {
 			path := filepath.Join(dir, receiptFile)
 			data, err := os.ReadFile(path)
 			return errors.Join(err, os.WriteFile(path, bytes.Replace(data, []byte(`"payload": "e`), []byte(`"payload": "f`), 1), 0o600))
-		}, "receipt"},
-		"garbage outbox": {func(dir string) error {
-			return os.WriteFile(filepath.Join(dir, outboxFile), bytes.Repeat([]byte("x"), 4096), 0o600)
-		}, "outbox"},
+		}, renew, "receipt"},
+		"garbage outbox": {spoil(outboxFile, bytes.Repeat([]byte("x"), 4096)), []string{"outbox"}, "outbox"},
 	} {
 		dir := filepath.Join(t.TempDir(), "home")
 		if _, errs, status := enrolByScript(t, url, dir); status != 0 {
@@ -615,7 +618,15 @@ func TestDamagedHome(t *testing.T) {
 		if err := c.spoil(dir); err != nil {
 			t.Fatal(err)
 		}
-		_, errs, status := aloudRun(t, "withdraw", "listen", "--home", dir)
+		args := append(c.args, "--home", dir)
+		if c.args[0] == "enrol" {
+			hash := noticePrefix(t, url)
+			if name == "other server" {
+				hash = noticePrefix(t, otherURL)
+			}
+			args = append(args, "--grant", "listen", "--yes-i-read-the-notice", hash)
+		}
+		_, errs, status := aloudRun(t, args...)
 		if status == 0 || !strings.Contains(errs, c.says) || strings.Count(errs, "\n") != 1 || strings.Contains(errs, dir) {
 			t.Errorf("%s: %d %q", name, status, errs)
 		}

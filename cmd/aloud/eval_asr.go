@@ -62,7 +62,7 @@ kind, speaker. Clips without text are recognised, not scored.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.manifest, "manifest", "", "the clips to recognise, one JSON object a line")
-	f.StringVar(&o.model, "model", "base", "base or tiny")
+	modelFlag(cmd, &o.model)
 	f.StringVar(&o.modelDir, "model-dir", "", "a folder with another Moonshine model")
 	f.StringVar(&o.hypotheses, "hypotheses", "", "write what was recognised to this file, one JSON object a line")
 	f.StringVar(&o.half, "half", "all", "only the clips that thresholds are chosen on (tune), the others (check), or all")

@@ -33,6 +33,8 @@ const (
 	placeFile   = "place.json"   // the coarse area, if one was given
 	outboxFile  = "outbox.db"
 	askedFile   = "enrolling.json" // a receipt on its way to the server, from a try that may not have finished
+
+	participantFile = "participant.json" // what it takes to leave; see standing
 )
 
 // home is a device's folder: what one participant agreed to on it.
@@ -198,8 +200,11 @@ func (h home) receipt() (consent.Signed, consent.Receipt, error) {
 }
 
 // grant returns the grant of one purpose if the receipt has it in force. What
-// was withdrawn since, the outbox knows: see allowed.
+// was withdrawn since, the marks and the outbox know: see allowed.
 func (h home) grant(p consent.Purpose, at time.Time) (consent.Grant, error) {
+	if err := h.marked(p); err != nil {
+		return consent.Grant{}, err
+	}
 	s, _, err := h.receipt()
 	if err != nil {
 		return consent.Grant{}, err
@@ -246,7 +251,7 @@ func (h home) whileAllowed(ctx context.Context, e *env, g consent.Grant) (contex
 		tick := time.NewTicker(watchEvery)
 		defer tick.Stop()
 		for {
-			if err := o.Check(ctx, g); err != nil {
+			if err := firstOf(o.Check(ctx, g), h.marked(g.Purpose()), h.stillEnrolled()); err != nil {
 				end(err)
 				return
 			}
@@ -258,6 +263,15 @@ func (h home) whileAllowed(ctx context.Context, e *env, g consent.Grant) (contex
 		}
 	}()
 	return ctx, func() { end(nil) }
+}
+
+// stillEnrolled refuses once the receipt is gone: an erasure may have had to do
+// without the outbox.
+func (h home) stillEnrolled() error {
+	if h.has(receiptFile) {
+		return nil
+	}
+	return notEnrolled()
 }
 
 // cell is the coarse area the participant gave, or "".

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,7 +81,7 @@ and only a simulated server takes those.`,
 	f.DurationVar(&o.length, "for", 0, "how long to hear the microphone, such as 30m")
 	f.StringVar(&o.mode, "mode", "", "who may be heard: push-to-talk, only-me or room (default only-me for the microphone, room for a recording)")
 	f.IntVar(&o.adults, "adults", 0, "in a room: how many adults are present; each confirms")
-	f.StringVar(&o.model, "model", "base", "base or tiny")
+	modelFlag(c, &o.model)
 	f.StringVar(&o.modelDir, "model-dir", "", "a folder with another Moonshine model")
 	f.DurationVar(&o.wait, "wait", 0, "simulated servers only: how long a signal waits before it is sent")
 	f.BoolVar(&o.json, "json", false, "print one event a line as JSON")
@@ -114,6 +115,8 @@ func (o listenOptions) check(given func(string) bool) error {
 		return aloud.Errorf(aloud.EINVALID, "--mode must be push-to-talk, only-me or room, not %.20q", o.mode)
 	case !microphone && o.mode == string(consent.PushToTalk):
 		return aloud.Errorf(aloud.EINVALID, "--mode push-to-talk is for the microphone; a recording has no key")
+	case given("rate") && o.raw.Rate < 1, given("channels") && o.raw.Channels < 1:
+		return aloud.Errorf(aloud.EINVALID, "--rate and --channels must be 1 or more")
 	case o.waits && o.wait < 0:
 		return aloud.Errorf(aloud.EINVALID, "--wait must not be negative")
 	case o.model != "base" && o.model != "tiny":
@@ -149,17 +152,17 @@ func listDevices(e *env, asJSON bool) error {
 		for _, d := range devices {
 			rows = append(rows, row(d))
 		}
-		return printJSON(e.stdout, map[string]any{"devices": rows})
+		return unwritten(printJSON(e.stdout, map[string]any{"devices": rows}))
 	}
 	if len(devices) == 0 {
-		fmt.Fprintln(e.stdout, "This machine has no microphone.")
-		return nil
+		_, err := fmt.Fprintln(e.stdout, "This machine has no microphone.")
+		return unwritten(err)
 	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, d := range devices {
 		fmt.Fprintf(w, "%s\t%s\n", d.Name, map[bool]string{true: "(default)"}[d.Default])
 	}
-	return w.Flush()
+	return unwritten(w.Flush())
 }
 
 func (o listenOptions) models() (*onnx.Models, error) {
@@ -183,8 +186,24 @@ func listenToRecording(ctx context.Context, e *env, o listenOptions) error {
 		return err
 	}
 	defer h.close()
-	v := newView(e, o, viewOf{name: o.recordingName(), text: true})
-	return h.run(ctx, v, func(ctx context.Context) error { return h.feed(ctx, r, o.pace) })
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	v := newView(e, o, viewOf{name: o.recordingName(), text: true, failed: func(err error) { end(unwritten(err)) }})
+	err = h.run(ctx, v, func(ctx context.Context) error { return h.feed(ctx, r, o.pace) })
+	if err = firstOf(endedBy(ctx), err); errors.Is(err, context.Canceled) {
+		return &exitError{interrupted} // interrupted: the summary said how far it came
+	}
+	return err
+}
+
+// endedBy is why a session had to end, nil if it came to its end or a person
+// ended it.
+func endedBy(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if _, coded := errors.AsType[*aloud.Error](cause); coded {
+		return cause
+	}
+	return nil
 }
 
 func (o listenOptions) openRecording(e *env) (*audio.Reader, error) {
@@ -249,6 +268,8 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 		return err
 	}
 	defer keys.close()
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	ctx, stop := h.whileAllowed(ctx, e, grant) // aloud withdraw and aloud erase end it
 	defer stop()
 	// The indicator is there before the microphone is open.
@@ -256,6 +277,7 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 	v := newView(e, o, viewOf{
 		name: "microphone", microphone: true, deadline: session.Deadline(), mode: session.Mode(),
 		level: func() float64 { return stream.Level() }, near: hear.near, indicator: keys.terminal,
+		failed: func(err error) { end(unwritten(err)) },
 	})
 	stream, err = mic.Open(ctx, session, mic.Config{Device: o.device, Deliver: hear.listener.Offer, Bell: keys.terminal, Now: e.now})
 	if err != nil {
@@ -268,10 +290,7 @@ func listenToMicrophone(ctx context.Context, e *env, o listenOptions) error {
 		defer hear.listener.Finish()
 		return sessionEnd(stream.Err())
 	})
-	if withdrawn := context.Cause(ctx); aloud.ErrorCode(withdrawn) == aloud.EFORBIDDEN {
-		return withdrawn
-	}
-	return err
+	return firstOf(endedBy(ctx), err)
 }
 
 // sessionEnd is what a session's end means: to be stopped by a key or by its

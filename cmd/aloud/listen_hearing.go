@@ -136,6 +136,9 @@ func (h *hearing) feed(ctx context.Context, r *audio.Reader, pace bool) error {
 			return ferr
 		}
 		fed += n
+		if errors.Is(err, io.EOF) && fed == 0 && h.opts.file == "-" {
+			return aloud.Errorf(aloud.EINVALID, "standard input held no sound (0 bytes): check what was piped into it")
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}

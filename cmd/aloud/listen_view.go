@@ -31,6 +31,9 @@ type viewOf struct {
 	level      func() float64 // valid after the ready event
 	near       *listen.Near
 	indicator  io.Writer // the terminal, on which it must be seen that Aloud listens
+
+	// failed ends the listening: what can't be shown must not be heard either.
+	failed func(error)
 }
 
 // newView chooses JSON, a live view on a terminal, or plain lines.
@@ -38,11 +41,11 @@ func newView(e *env, o listenOptions, of viewOf) view {
 	var v view
 	switch {
 	case o.json:
-		v = &jsonView{out: json.NewEncoder(e.stdout), text: of.text}
+		v = &jsonView{out: json.NewEncoder(e.stdout), of: of}
 	case isTerminal(e.stdout):
 		return newLiveView(e, of)
 	default:
-		v = &plainView{out: e.stdout, text: of.text}
+		v = &plainView{out: e.stdout, of: of}
 	}
 	if of.microphone {
 		v = newIndicator(v, e, of)
@@ -52,35 +55,41 @@ func newView(e *env, o listenOptions, of viewOf) view {
 
 // jsonView writes one event a line.
 type jsonView struct {
-	mu   sync.Mutex
-	out  *json.Encoder
-	text bool
+	mu  sync.Mutex
+	out *json.Encoder
+	of  viewOf
 }
 
 func (v *jsonView) show(event any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if u, ok := event.(utteranceEvent); ok && !v.text {
+	if u, ok := event.(utteranceEvent); ok && !v.of.text {
 		u.Text = ""
 		event = u
 	}
-	_ = v.out.Encode(event) // a reader that went away does not stop the listening: its own end does
+	if err := v.out.Encode(event); err != nil {
+		v.of.failed(err)
+	}
 }
 
 func (v *jsonView) close() {}
 
 // plainView writes one line for each event that matters to a reader.
 type plainView struct {
-	mu   sync.Mutex
-	out  io.Writer
-	text bool
+	mu  sync.Mutex
+	out io.Writer
+	of  viewOf
 }
 
 func (v *plainView) show(event any) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if line := lineOf(event, v.text); line != "" {
-		fmt.Fprintln(v.out, line)
+	line := lineOf(event, v.of.text)
+	if line == "" {
+		return
+	}
+	if _, err := fmt.Fprintln(v.out, line); err != nil {
+		v.of.failed(err)
 	}
 }
 

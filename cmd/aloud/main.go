@@ -7,12 +7,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -46,11 +48,19 @@ func run(ctx context.Context, args []string, e *env) int {
 	if err == nil {
 		return 0
 	}
-	if _, silent := errors.AsType[*exitError](err); !silent {
-		fmt.Fprintf(e.stderr, "aloud: %v\n", err)
+	status := exitStatus(err)
+	if _, silent := errors.AsType[*exitError](err); silent {
+		return status
 	}
-	return exitStatus(err)
+	if status == interrupted {
+		err = errors.New("interrupted")
+	}
+	fmt.Fprintf(e.stderr, "aloud: %v\n", err)
+	return status
 }
+
+// interrupted is the status of a command that a person stopped.
+const interrupted = 130
 
 // exitError ends a command with a status after it has said all there is to say.
 type exitError struct{ status int }
@@ -77,9 +87,32 @@ func exitStatus(err error) int {
 // about commands, arguments and flags have none.
 func usageStatus(err error) int {
 	if errors.Is(err, context.Canceled) {
-		return 130
+		return interrupted
 	}
 	return 2
+}
+
+// unwritten says in a line that what a command printed was not taken.
+func unwritten(err error) error {
+	if err == nil {
+		return nil
+	}
+	return aloud.Errorf(aloud.EUNAVAILABLE, "can't write the output: %w", pathCause(err))
+}
+
+// version is what the build put into the binary of where it came from.
+func version() string {
+	b, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of unknown origin"
+	}
+	said := cmp.Or(b.Main.Version, "(devel)")
+	for _, s := range b.Settings {
+		if s.Key == "vcs.revision" {
+			said += " " + s.Value
+		}
+	}
+	return said + " " + b.GoVersion
 }
 
 func rootCommand(e *env) *cobra.Command {
@@ -89,9 +122,11 @@ func rootCommand(e *env) *cobra.Command {
 		Long: `Aloud turns what people say out loud, when they have agreed to it, into
 purchase intent that advertisers can act on. Audio and transcripts never leave
 the device; nothing is heard without a grant and a visible indicator.`,
+		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	root.SetVersionTemplate("aloud {{.Version}}\n")
 	root.AddGroup(
 		&cobra.Group{ID: "device", Title: "On the device:"},
 		&cobra.Group{ID: "server", Title: "The server:"},

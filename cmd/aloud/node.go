@@ -239,8 +239,8 @@ func (n *Node) size(a audience.Audience) audience.Size {
 	return audience.Rounded(n.data.Secret, a.Rule, n.index.Size(a.ID), n.index.Minimum())
 }
 
-// ready returns nil once everything in the stream is applied and every part
-// works.
+// ready returns nil once everything in the stream is applied, every part works
+// and the disk takes what comes.
 func (n *Node) ready() error {
 	if err := n.keeper.Ready(); err != nil {
 		return err
@@ -248,7 +248,10 @@ func (n *Node) ready() error {
 	if err := n.stream.Healthy(); err != nil {
 		return err
 	}
-	return n.index.Fresh()
+	if err := n.index.Fresh(); err != nil {
+		return err
+	}
+	return n.data.Writable()
 }
 
 // metrics adds what the stages count themselves.

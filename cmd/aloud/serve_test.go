@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -91,4 +93,35 @@ func TestServeEndsInOrder(t *testing.T) {
 	waitReady(t, c.url)
 	s = serviceAt(t, c.url, dir, time.Now)
 	s.must(t, 200, "POST", "/v1/withdrawals", p.withdraws(t, consent.PurposeMeasure, time.Now()), nil)
+}
+
+// TestReadinessSeesTheDisk takes the data directory away from a server.
+func TestReadinessSeesTheDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	c := startChild(t, dir)
+	waitReady(t, c.url)
+	s := serviceAt(t, c.url, dir, time.Now)
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "not ready without a disk", func() bool {
+		status, _, body, err := s.call(t.Context(), http.MethodGet, "/readyz", nil)
+		return err == nil && status == http.StatusServiceUnavailable && strings.Contains(string(body), "can't be written")
+	})
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	waitReady(t, c.url)
+}
+
+// TestNamesWithoutControlCharacters gives names that a terminal would obey.
+func TestNamesWithoutControlCharacters(t *testing.T) {
+	n := startNode(t, t.TempDir())
+	s := serviceAt(t, n.URL, n.Config.Data, time.Now)
+	for _, name := range []string{"warm\x00", "warm\nagain", "\x1b[2Jwarm", "warm\u0085"} {
+		s.refused(t, http.StatusBadRequest, http.MethodPost, "/v1/audiences",
+			map[string]any{"name": name, "category": "home.hvac", "window_seconds": 3600}, "control characters")
+		s.refused(t, http.StatusBadRequest, http.MethodPost, "/v1/advertisers",
+			map[string]any{"name": name, "domain": "warm.example"}, "control characters")
+	}
 }

@@ -3,14 +3,17 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 
 	"aloud.example/aloud"
 	"aloud.example/aloud/consent"
+	"aloud.example/aloud/signal/uplink"
 )
 
 func newWithdrawCommand(e *env) *cobra.Command {
@@ -25,6 +28,7 @@ a connection: signals they cover are dropped, and none is made. The server is
 told now, or as soon as it can be reached. Nothing is asked.`,
 		Example: `  aloud withdraw personalise_ads
   aloud withdraw --all`,
+		ValidArgsFunction: completePurposes,
 		RunE: func(c *cobra.Command, args []string) error {
 			if all == (len(args) > 0) {
 				return aloud.Errorf(aloud.EINVALID, "say what to withdraw: one or more of %s, or --all", purposeNames(consent.AllPurposes()))
@@ -33,44 +37,11 @@ told now, or as soon as it can be reached. Nothing is asked.`,
 			if err != nil {
 				return err
 			}
-			_, r, err := h.receipt()
+			w, err := h.withdraw(c.Context(), e, args)
 			if err != nil {
 				return err
 			}
-			key, err := h.key()
-			if err != nil {
-				return err
-			}
-			purposes, err := granted(r, args)
-			if err != nil {
-				return err
-			}
-			o, err := h.outbox(c.Context(), e, 0)
-			if err != nil {
-				return err
-			}
-			defer o.Close()
-			for _, p := range purposes {
-				token, err := consent.SignWithdrawal(consent.Withdrawal{
-					ID: consent.NewEndingID(), Participant: r.Participant, Receipt: r.Hash(), Purpose: p, At: e.now(),
-				}, key)
-				if err != nil {
-					return err
-				}
-				if err := o.Withdraw(c.Context(), token); err != nil {
-					return err
-				}
-			}
-			told, err := h.tell(c.Context(), o)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				return json.NewEncoder(e.stdout).Encode(map[string]any{"withdrawn": purposes, "server_told": told})
-			}
-			fmt.Fprintf(e.stdout, "Withdrawn: %s. This device stopped at once.\n", purposeNames(purposes))
-			reportTold(e, told, "withdraw")
-			return nil
+			return w.report(e, asJSON)
 		},
 	}
 	homeFlag(c, &dir)
@@ -79,13 +50,98 @@ told now, or as soon as it can be reached. Nothing is asked.`,
 	return c
 }
 
-// granted picks purposes of the receipt by name; no name means all of them. In
-// the receipt's order, share_signals ends before what rests on it.
-func granted(r consent.Receipt, names []string) ([]consent.Purpose, error) {
+// withdrawal is what came of aloud withdraw.
+type withdrawal struct {
+	purposes []consent.Purpose
+	told     bool
+	unqueued error // why the outbox could not take it
+}
+
+// withdraw ends purposes here and tells the server, by the outbox if that can be
+// used, and without it if not: leaving must not depend on a file.
+func (h home) withdraw(ctx context.Context, e *env, names []string) (w withdrawal, err error) {
+	s, err := h.standing()
+	if err != nil {
+		return w, err
+	}
+	key, err := h.key()
+	if err != nil {
+		return w, err
+	}
+	if w.purposes, err = granted(s, names); err != nil {
+		return w, err
+	}
+	client, err := s.client()
+	if err != nil {
+		return w, err
+	}
+	var tokens []string
+	for _, p := range w.purposes {
+		token, err := consent.SignWithdrawal(consent.Withdrawal{
+			ID: consent.NewEndingID(), Participant: s.Participant, Receipt: s.Receipt, Purpose: p, At: e.now(),
+		}, key)
+		if err != nil {
+			return w, err
+		}
+		tokens = append(tokens, token)
+	}
+	unmarked := h.mark(w.purposes)
+	w.told, w.unqueued, err = h.withdrawByOutbox(ctx, e, client, tokens)
+	if w.unqueued == nil {
+		return w, err
+	}
+	if w.told, err = direct(ctx, client.Withdraw, tokens...); err == nil {
+		err = unmarked // nothing on this device knows of it
+	}
+	return w, err
+}
+
+// withdrawByOutbox queues withdrawals and tells the server; broken is why the
+// outbox is of no use.
+func (h home) withdrawByOutbox(ctx context.Context, e *env, client *uplink.Client, tokens []string) (told bool, broken, err error) {
+	o, broken := h.queue(ctx, e)
+	if broken != nil {
+		return false, broken, nil
+	}
+	defer o.Close()
+	for _, token := range tokens {
+		if broken := o.Withdraw(ctx, token); broken != nil {
+			return false, broken, nil
+		}
+	}
+	told, err = tell(ctx, o, client)
+	if aloud.ErrorCode(err) == aloud.EINTERNAL {
+		return false, err, nil
+	}
+	return told, nil, err
+}
+
+func (w withdrawal) report(e *env, asJSON bool) error {
+	var err error
+	if asJSON {
+		err = json.NewEncoder(e.stdout).Encode(map[string]any{"withdrawn": w.purposes, "server_told": w.told})
+	} else {
+		_, err = fmt.Fprintf(e.stdout, "Withdrawn: %s. This device stopped at once.\n", purposeNames(w.purposes))
+	}
+	switch {
+	case w.unqueued != nil && !w.told:
+		return aloud.Errorf(aloud.EUNAVAILABLE, "the server can't be reached now, and it can't be queued (%w); run it again later", w.unqueued)
+	case w.unqueued != nil:
+		fmt.Fprintf(e.stderr, "aloud: it could not be queued (%v), so the server was told directly\n", w.unqueued)
+	}
+	if err == nil && !asJSON {
+		err = reportTold(e, w.told, "withdraw")
+	}
+	return unwritten(err)
+}
+
+// granted picks purposes that were agreed to by name; no name means all of them.
+// In the receipt's order, share_signals ends before what rests on it.
+func granted(s standing, names []string) ([]consent.Purpose, error) {
 	var purposes []consent.Purpose
-	for _, p := range r.Purposes {
-		if len(names) == 0 || slices.Contains(names, string(p.Purpose)) {
-			purposes = append(purposes, p.Purpose)
+	for _, p := range s.Purposes {
+		if len(names) == 0 || slices.Contains(names, string(p)) {
+			purposes = append(purposes, p)
 		}
 	}
 	for _, name := range names {
@@ -99,10 +155,11 @@ func granted(r consent.Receipt, names []string) ([]consent.Purpose, error) {
 	return purposes, nil
 }
 
-func reportTold(e *env, told bool, command string) {
-	if told {
-		fmt.Fprintln(e.stdout, "The server was told.")
-		return
+func reportTold(e *env, told bool, command string) error {
+	said := "The server was told.\n"
+	if !told {
+		said = fmt.Sprintf("The server can't be reached now; it is told by the next aloud %s, aloud listen or aloud outbox send.\n", command)
 	}
-	fmt.Fprintf(e.stdout, "The server can't be reached now; it is told by the next aloud %s, aloud listen or aloud outbox send.\n", command)
+	_, err := io.WriteString(e.stdout, said)
+	return err
 }

@@ -7,7 +7,7 @@ import (
 func (a *API) healthRoutes() {
 	a.raw(Route{Method: http.MethodGet, Path: "/healthz", From: FromAnyone, Always: true}, "health", "The process lives", nil, nil,
 		func(w http.ResponseWriter, _ *http.Request) error { return writeText(w, "ok\n") })
-	a.raw(Route{Method: http.MethodGet, Path: "/readyz", From: FromAnyone, Always: true}, "ready", "The consumers have caught up and requests are answered", nil, nil,
+	a.raw(Route{Method: http.MethodGet, Path: "/readyz", From: FromAnyone, Always: true}, "ready", "The consumers have caught up, the disk takes what comes, and requests are answered", nil, nil,
 		func(w http.ResponseWriter, _ *http.Request) error {
 			if err := a.Ready(); err != nil {
 				return err

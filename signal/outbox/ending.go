@@ -63,6 +63,12 @@ func (o *Outbox) Erase(ctx context.Context, token string) error {
 	return damaged(err)
 }
 
+// Erased reports whether an erasure was begun on this device.
+func (o *Outbox) Erased(ctx context.Context) (begun bool, err error) {
+	err = o.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM ending WHERE kind = 'erasure')").Scan(&begun)
+	return begun, damaged(err)
+}
+
 // Check returns nil if the grant was not withdrawn on this device, and no
 // erasure was begun. It says nothing about the grant's time; see Grant.At.
 func (o *Outbox) Check(ctx context.Context, g consent.Grant) error {
