@@ -358,42 +358,42 @@ func bareRequest(samples []float32) listen.Request {
 }
 
 // sideBySide runs the bare model on every segment that the pipeline recognises,
-// right beside it, and keeps that time apart.
+// right before and right after it, and keeps that time apart: so a machine that
+// becomes slower or faster meanwhile does so for both.
 type sideBySide struct {
 	listen.Recogniser
-	bare   time.Duration // spent on the bare model
-	passes int
-	off    bool // measure no bare model
+	beside time.Duration // spent on the bare model
+	bare   time.Duration // the same for each segment once: the mean of before and after
+	off    bool          // measure no bare model
 }
 
 func (s *sideBySide) reset() { s.bare = 0 }
 
 // clock is processor time without what was spent beside the pipeline.
-func (s *sideBySide) clock() time.Duration { return processCPU() - s.bare }
+func (s *sideBySide) clock() time.Duration { return processCPU() - s.beside }
 
 // Recognise implements listen.Recogniser.
 func (s *sideBySide) Recognise(ctx context.Context, r listen.Request) (listen.Hypothesis, error) {
 	if s.off || r.Again { // at a second look, the segment has been measured
 		return s.Recogniser.Recognise(ctx, r)
 	}
-	s.passes++
-	if s.passes%2 == 0 {
-		if err := s.beside(ctx, r); err != nil {
-			return listen.Hypothesis{}, err
-		}
-		return s.Recogniser.Recognise(ctx, r)
+	plain := bareRequest(r.Views[0][r.Lead:])
+	if err := s.measure(ctx, plain); err != nil {
+		return listen.Hypothesis{}, err
 	}
 	h, err := s.Recogniser.Recognise(ctx, r)
 	if err != nil {
 		return listen.Hypothesis{}, err
 	}
-	return h, s.beside(ctx, r)
+	return h, s.measure(ctx, plain)
 }
 
-func (s *sideBySide) beside(ctx context.Context, r listen.Request) error {
+func (s *sideBySide) measure(ctx context.Context, plain listen.Request) error {
 	start := processCPU()
-	_, err := s.Recogniser.Recognise(ctx, bareRequest(r.Views[0][r.Lead:]))
-	s.bare += processCPU() - start
+	_, err := s.Recogniser.Recognise(ctx, plain)
+	took := processCPU() - start
+	s.beside += took
+	s.bare += took / 2
 	return err
 }
 
