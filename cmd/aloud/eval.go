@@ -24,10 +24,10 @@ func newEvalCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "eval",
 		GroupID: "check",
-		Short:   "Measure how well Aloud hears",
+		Short:   "Measure how well Aloud hears and understands",
 		Args:    cobra.NoArgs,
 	}
-	cmd.AddCommand(newEvalASRCommand(e))
+	cmd.AddCommand(newEvalASRCommand(e), newEvalIntentCommand(e))
 	return cmd
 }
 
