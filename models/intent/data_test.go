@@ -85,6 +85,56 @@ func TestEachCategoryHasEnough(t *testing.T) {
 	}
 }
 
+// More of each category: longer exchanges, and what is said plainly.
+func TestMoreLinesAreOfTheirCategory(t *testing.T) {
+	for _, name := range append(files(t, "exchanges/*.txt"), files(t, "plain/*.txt")...) {
+		own, positive := aloud.Category(strings.TrimSuffix(filepath.Base(name), ".txt")), 0
+		for _, b := range read(t, name) {
+			for _, turn := range b.Turns {
+				for _, in := range turn.Intents {
+					if in.Category == own {
+						positive++
+					}
+				}
+			}
+		}
+		if _, ok := category.BySlug(own); !ok || positive < 20 {
+			t.Errorf("%s: %d with the intent", name, positive)
+		}
+	}
+}
+
+// The words of a category: a kind, then phrases, parted by tabs.
+func TestWordsAreSound(t *testing.T) {
+	kinds := map[string]bool{"goods": true, "brands": true, "parts": true, "faults": true, "doing": true}
+	for _, name := range files(t, "words/*.tsv") {
+		if _, ok := category.BySlug(aloud.Category(strings.TrimSuffix(filepath.Base(name), ".tsv"))); !ok {
+			t.Errorf("%s is of no category", name)
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, count := map[string]bool{}, 0
+		for line := range strings.Lines(string(text)) {
+			f := strings.Split(strings.TrimRight(line, "\n"), "\t")
+			if !kinds[f[0]] {
+				t.Errorf("%s: %q is no kind", name, f[0])
+			}
+			for _, phrase := range f[1:] {
+				count++
+				if phrase == "" || phrase != strings.ToLower(strings.TrimSpace(phrase)) || seen[phrase] {
+					t.Errorf("%s: %q", name, phrase)
+				}
+				seen[phrase] = true
+			}
+		}
+		if count < 100 {
+			t.Errorf("%s: %d phrases", name, count)
+		}
+	}
+}
+
 func TestThereIsEnoughOtherTalk(t *testing.T) {
 	talk, sensitive := 0, 0
 	for _, name := range files(t, "talk/*.txt") {
@@ -199,7 +249,7 @@ func TestNothingIsWrittenTwice(t *testing.T) {
 			}
 		}
 	}
-	for _, pattern := range []string{"train/*.txt", "talk/*.txt", "sensitive/*.txt"} {
+	for _, pattern := range []string{"train/*.txt", "exchanges/*.txt", "plain/*.txt", "talk/*.txt", "sensitive/*.txt"} {
 		for _, name := range files(t, pattern) {
 			for _, b := range read(t, name) {
 				var turns []string
