@@ -16,6 +16,7 @@ import { withFastLastLayer } from "./decoder.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const assets = join(here, "..", "listen", "onnx", "assets");
+const moonshine = ["@usefulsensors", "moonshine-js", "dist", "model"];
 const runtimeModule = "github.com/k2-fsa/sherpa-onnx-go-linux";
 const libraries = {
   "linux/amd64": "x86_64-unknown-linux-gnu",
@@ -54,13 +55,31 @@ function put(name, write) {
   renameSync(`${path}.part`, path);
 }
 
+function packaged(...path) {
+  try {
+    return readFileSync(join(here, "node_modules", ...path));
+  } catch (err) {
+    fail(`${path.join("/")} is missing: run "npm ci --ignore-scripts" in models/ first (${err.code})`);
+  }
+}
+
 function fromPackage(...path) {
+  return (to) => writeFileSync(to, packaged(...path));
+}
+
+// decoder writes a decoder with its last layer rewritten, if it is the one that
+// was measured.
+function decoder(size) {
   return (to) => {
+    let bytes;
     try {
-      copyFileSync(join(here, "node_modules", ...path), to);
+      bytes = withFastLastLayer(packaged(...moonshine, size, "quantized", "decoder_model_merged.onnx"));
     } catch (err) {
-      fail(`${path.join("/")} is missing: run "npm ci --ignore-scripts" in models/ first (${err.code})`);
+      fail(`the decoder of ${size} can't be rewritten: ${err.message}`);
     }
+    const sum = sha256(bytes);
+    if (sum !== rewritten[size]) fail(`the rewritten decoder of ${size} is ${sum}, not the one that was measured`);
+    writeFileSync(to, bytes);
   };
 }
 
@@ -101,16 +120,9 @@ function files(folder) {
 
 mkdirSync(assets, { recursive: true });
 rmSync(join(assets, "manifest.json"), { force: true });
-const moonshine = ["@usefulsensors", "moonshine-js", "dist", "model"];
 for (const size of ["base", "tiny"]) {
   put(`${size}/encoder_model.onnx`, fromPackage(...moonshine, size, "quantized", "encoder_model.onnx"));
-  put(`${size}/decoder_model_merged.onnx`, (to) => {
-    fromPackage(...moonshine, size, "quantized", "decoder_model_merged.onnx")(to);
-    const decoder = withFastLastLayer(readFileSync(to));
-    const sum = sha256(decoder);
-    if (sum !== rewritten[size]) fail(`the rewritten decoder of ${size} is ${sum}, not the one that was measured`);
-    writeFileSync(to, decoder);
-  });
+  put(`${size}/decoder_model_merged.onnx`, decoder(size));
 }
 put("silero_vad_v5.onnx", fromPackage("@ricky0123", "vad-web", "dist", "silero_vad_v5.onnx"));
 put("libonnxruntime.so", sharedLibrary);

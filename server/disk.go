@@ -26,10 +26,10 @@ type disk struct {
 
 // Writable says why the data directory can't be written now, or nil: the disk
 // is full, was lost, or turned read-only. The answer is at most 2 s old.
-func (d *Data) Writable() error {
+func (d *Data) Writable(now time.Time) error {
 	d.disk.mu.Lock()
 	defer d.disk.mu.Unlock()
-	if now := time.Now(); d.disk.tried.IsZero() || now.Sub(d.disk.tried) >= probeEvery {
+	if d.disk.tried.IsZero() || now.Sub(d.disk.tried) >= probeEvery {
 		d.disk.tried, d.disk.err = now, probe(d.Dir)
 	}
 	return d.disk.err

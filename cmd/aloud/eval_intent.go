@@ -20,17 +20,19 @@ import (
 
 // The limits of `aloud eval intent`.
 const (
-	minIntentPrecision  = 0.80
-	minIntentRecall     = 0.65
-	minIntentMacroF1    = 0.65
-	minIntentStage      = 0.92
-	maxIntentOverBlock  = 0.10
-	maxIntentFalseHour  = 0.5
-	maxIntentMillis     = 1
-	minCorpusPrecision  = 0.90
-	minCorpusRecall     = 0.85
-	maxConversationFile = 64 // files
+	minIntentPrecision = 0.80
+	minIntentRecall    = 0.65
+	minIntentMacroF1   = 0.65
+	minIntentStage     = 0.92
+	maxIntentOverBlock = 0.10
+	maxIntentFalseHour = 0.5
+	maxIntentMillis    = 1
+	minCorpusPrecision = 0.90
+	minCorpusRecall    = 0.85
 )
+
+// maxTalkFiles is how many files one run takes.
+const maxTalkFiles = 64
 
 // intentOptions are the flags of `aloud eval intent`.
 type intentOptions struct {
@@ -95,8 +97,8 @@ type predicted struct {
 }
 
 func runEvalIntent(ctx context.Context, e *env, o intentOptions) error {
-	if len(o.data) > maxConversationFile {
-		return aloud.Errorf(aloud.EINVALID, "%d files: give %d at most", len(o.data), maxConversationFile)
+	if len(o.data) > maxTalkFiles {
+		return aloud.Errorf(aloud.EINVALID, "%d files: give %d at most", len(o.data), maxTalkFiles)
 	}
 	var files [][]*talk
 	for _, name := range o.data {

@@ -251,7 +251,7 @@ func (n *Node) ready() error {
 	if err := n.index.Fresh(); err != nil {
 		return err
 	}
-	return n.data.Writable()
+	return n.data.Writable(n.Config.Now())
 }
 
 // metrics adds what the stages count themselves.

@@ -9,7 +9,7 @@ import (
 	"aloud.example/aloud/category"
 )
 
-// Kinds are what a turn may be sensitive about.
+// kinds are what a turn may be sensitive about.
 var kinds = []string{
 	"health", "pregnancy", "sexuality", "religion", "politics", "union",
 	"immigration", "debt", "crime", "addiction", "violence", "child",
