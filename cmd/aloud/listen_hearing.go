@@ -192,6 +192,7 @@ func (h *hearing) run(ctx context.Context, v view, source func(context.Context) 
 		select {
 		case err = <-fed:
 		case <-ctx.Done(): // a pipe that is silent can't be told
+			err = ctx.Err()
 		}
 		if h.source == aloud.SourceMicrophone && errors.Is(err, context.Canceled) {
 			err = nil
